@@ -1,0 +1,1 @@
+"""ownhand: whose hand is it? Personal 3D hand shape from RGB pictures."""

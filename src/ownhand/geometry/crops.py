@@ -1,0 +1,112 @@
+"""Cropping: one affine map moves pixels, keypoints and intrinsics together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ownhand.geometry.camera import Camera
+from ownhand.structs import TensorStruct
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop(TensorStruct):
+    """A similarity from picture pixels to crop pixels.
+
+    Attributes:
+        T_crop_image: Affine map in homogeneous pixels; last row 0 0 1.
+        size: Height and width of the crop [px].
+    """
+
+    T_crop_image: Float[Tensor, "*batch 3 3"]
+    size: tuple[int, int]
+
+    @classmethod
+    def square(
+        cls,
+        centre: Float[Tensor, "*batch 2"],
+        side: Float[Tensor, "*batch"],
+        size: int,
+        angle: Float[Tensor, "*batch"] | None = None,
+    ) -> Crop:
+        """The square of `side` [px] around `centre` [px], resampled to `size` x `size`.
+
+        Args:
+            centre: Centre of the square in the picture.
+            side: Side of the square in the picture.
+            size: Side of the crop.
+            angle: Rotation of the content about the centre [rad], from x towards y (clockwise as seen).
+        """
+        scale = size / side
+        cos = scale if angle is None else scale * angle.cos()
+        sin = torch.zeros_like(scale) if angle is None else scale * angle.sin()
+        linear = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+        offset = size / 2 - (linear @ centre[..., None])[..., 0]
+        T = torch.zeros(*side.shape, 3, 3, dtype=side.dtype, device=side.device)
+        T[..., :2, :2], T[..., :2, 2], T[..., 2, 2] = linear, offset, 1
+        return cls(T_crop_image=T, size=(size, size))
+
+    @classmethod
+    def around_keypoints(
+        cls,
+        keypoints: Float[Tensor, "*batch n 2"],
+        size: int,
+        scale: float = 2.0,
+        visible: Bool[Tensor, "*batch n"] | None = None,
+    ) -> Crop:
+        """The paper's crop: centred on the keypoints' box, side = `scale` x its larger side (Kong et al. 2022).
+
+        Args:
+            keypoints: Keypoints in the picture [px].
+            size: Side of the crop [px].
+            scale: Side of the square relative to the larger side of the box.
+            visible: Keypoints to use; all when None.
+        """
+        if visible is None:
+            low, high = keypoints.amin(-2), keypoints.amax(-2)
+        else:
+            far = torch.full_like(keypoints, torch.inf)
+            low = torch.where(visible[..., None], keypoints, far).amin(-2)
+            high = torch.where(visible[..., None], keypoints, -far).amax(-2)
+        return cls.square((low + high) / 2, scale * (high - low).amax(-1).clamp_min(1.0), size)
+
+    def keypoints(self, keypoints: Float[Tensor, "*batch n 2"]) -> Float[Tensor, "*batch n 2"]:
+        """Picture pixels to crop pixels."""
+        return keypoints @ self.T_crop_image[..., :2, :2].mT + self.T_crop_image[..., None, :2, 2]
+
+    def camera(self, camera: Camera) -> Camera:
+        """The camera that would have taken the crop (K is not upper triangular if the crop rotates)."""
+        return Camera(K=self.T_crop_image @ camera.K, size=self.size)
+
+    def inverse(self, size: tuple[int, int]) -> Crop:
+        """From crop pixels back to the picture of `size`."""
+        return Crop(T_crop_image=torch.linalg.inv(self.T_crop_image), size=size)
+
+    def image(self, image: Float[Tensor, "*batch c h w"], padding: str = "zeros") -> Float[Tensor, "*batch c h2 w2"]:
+        """Resample a picture: bilinear, after averaging down by whole factors where the crop shrinks it.
+
+        Args:
+            image: The picture.
+            padding: What lies outside, `zeros` or `border` (as torch's `grid_sample`).
+        """
+        batch, (channels, height, width) = image.shape[:-3], image.shape[-3:]
+        flat = image.reshape(-1, channels, height, width)
+        T_image_crop = torch.linalg.inv(self.T_crop_image.double()).to(image.dtype)
+        T_image_crop = T_image_crop.expand(*batch, 3, 3).reshape(-1, 3, 3)
+        shrink = int(torch.linalg.det(T_image_crop[:, :2, :2]).abs().sqrt().min().clamp_min(1).item() + 1e-3)
+        if shrink > 1:
+            flat = F.avg_pool2d(flat, shrink, ceil_mode=True, count_include_pad=False)
+        grid_height, grid_width = flat.shape[-2] * shrink, flat.shape[-1] * shrink
+        ys, xs = (torch.arange(n, dtype=image.dtype, device=image.device) + 0.5 for n in self.size)
+        grid_x, grid_y = torch.meshgrid(xs, ys, indexing="xy")
+        pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], -1).reshape(-1, 3)
+        source = (pixels @ T_image_crop.mT)[..., :2]
+        grid = source / source.new_tensor([grid_width, grid_height]) * 2 - 1
+        out = F.grid_sample(
+            flat, grid.reshape(-1, *self.size, 2), mode="bilinear", padding_mode=padding, align_corners=False
+        )
+        return out.reshape(*batch, channels, *self.size)

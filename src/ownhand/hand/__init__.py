@@ -1,0 +1,1 @@
+"""The hand: skeleton, models, identity, measurements, export."""

@@ -1,0 +1,60 @@
+"""Forward kinematics and linear blend skinning (Loper et al. 2015; Romero et al. 2017)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def forward_kinematics(
+    R_parent_joint: Float[Tensor, "*#batch joints 3 3"],
+    rest_joints: Float[Tensor, "*#batch joints 3"],
+    parents: tuple[int, ...],
+) -> Float[Tensor, "*#batch joints 4 4"]:
+    """Compose local joint rotations into one rigid transform per joint.
+
+    The root keeps its rest position, so identity rotations return the rest hand;
+    where the hand is in the world belongs to the camera.
+
+    Args:
+        R_parent_joint: Rotation of each joint, root first, in its parent's frame.
+        rest_joints: Joint positions of the shaped hand at rest [m].
+        parents: Parent of each joint, -1 for the root. Parents come first.
+
+    Returns:
+        T_model_joint, from joint to model coordinates [m]. At rest all joint frames are parallel to the model's.
+    """
+    rotations, positions = [R_parent_joint[..., 0, :, :]], [rest_joints[..., 0, :]]
+    for joint, parent in enumerate(parents[1:], start=1):
+        bone = rest_joints[..., joint, :] - rest_joints[..., parent, :]
+        positions.append(positions[parent] + (rotations[parent] @ bone[..., None])[..., 0])
+        rotations.append(rotations[parent] @ R_parent_joint[..., joint, :, :])
+    R, t = torch.stack(rotations, -3), torch.stack(positions, -2)
+    R, t = R.expand(*t.shape[:-1], 3, 3), t
+    last_row = t.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*t.shape[:-1], 1, 4)
+    return torch.cat([torch.cat([R, t[..., None]], -1), last_row], -2)
+
+
+def skin(
+    verts: Float[Tensor, "*#batch verts 3"],
+    T_model_joint: Float[Tensor, "*#batch joints 4 4"],
+    rest_joints: Float[Tensor, "*#batch joints 3"],
+    weights: Float[Tensor, "verts joints"],
+) -> Float[Tensor, "*#batch verts 3"]:
+    """Linear blend skinning: each vertex moves with the weighted mean of its joints' rigid motions.
+
+    Args:
+        verts: Rest vertices, pose correctives included [m].
+        T_model_joint: Posed joint frames, from `forward_kinematics`.
+        rest_joints: Joint positions at rest [m].
+        weights: Share of each joint in each vertex; rows sum to 1.
+
+    Returns:
+        Posed vertices [m], model frame.
+    """
+    R = T_model_joint[..., :3, :3]
+    t = T_model_joint[..., :3, 3] - (R @ rest_joints[..., None])[..., 0]
+    motion = torch.cat([R, t[..., None]], -1).flatten(-2)
+    blended = (weights @ motion).unflatten(-1, (3, 4))
+    return (blended[..., :3] @ verts[..., None])[..., 0] + blended[..., 3]
