@@ -25,15 +25,17 @@ def forward_kinematics(
     Returns:
         T_model_joint, from joint to model coordinates [m]. At rest all joint frames are parallel to the model's.
     """
-    rotations, positions = [R_parent_joint[..., 0, :, :]], [rest_joints[..., 0, :]]
+    batch = torch.broadcast_shapes(R_parent_joint.shape[:-3], rest_joints.shape[:-2])
+    rest_joints = rest_joints.expand(*batch, *rest_joints.shape[-2:])
+    local = R_parent_joint.expand(*batch, *R_parent_joint.shape[-3:])
+    rotations, positions = [local[..., 0, :, :]], [rest_joints[..., 0, :]]
     for joint, parent in enumerate(parents[1:], start=1):
         bone = rest_joints[..., joint, :] - rest_joints[..., parent, :]
         positions.append(positions[parent] + (rotations[parent] @ bone[..., None])[..., 0])
-        rotations.append(rotations[parent] @ R_parent_joint[..., joint, :, :])
-    R, t = torch.stack(rotations, -3), torch.stack(positions, -2)
-    R, t = R.expand(*t.shape[:-1], 3, 3), t
-    last_row = t.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*t.shape[:-1], 1, 4)
-    return torch.cat([torch.cat([R, t[..., None]], -1), last_row], -2)
+        rotations.append(rotations[parent] @ local[..., joint, :, :])
+    T = torch.cat([torch.stack(rotations, -3), torch.stack(positions, -2)[..., None]], -1)
+    last_row = T.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*T.shape[:-2], 1, 4)
+    return torch.cat([T, last_row], -2)
 
 
 def skin(
