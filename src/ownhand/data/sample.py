@@ -26,7 +26,8 @@ class HandSample(TensorStruct):
         shape: The person's shape coefficients.
         subject: Number of the person.
         is_right: Whether the hand was a right one before it entered.
-        labels: Part of the hand at each pixel's centre: 0 elsewhere, 1 forearm, then 2 + joint (wrist = palm first).
+        labels: What is at each pixel's centre: 0 something else, 1 forearm, 2 + j the part that moves with joint j of
+            16 seen from its dorsal side, 18 + j from its palmar side.
         depth: Distance of the hand along the optical axis [mm], 0 elsewhere.
 
     What a data set lacks is None. Meshes are not stored: `model.shaped(shape).posed(pose)` makes them.
