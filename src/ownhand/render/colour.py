@@ -1,0 +1,17 @@
+"""Linear light and sRGB, the encoding of stored pictures (IEC 61966-2-1)."""
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def srgb_from_linear(linear: Array) -> Array:
+    """Encode linear RGB, clipped to [0, 1], as sRGB in [0, 1]; any shape."""
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+def linear_from_srgb(srgb: Array) -> Array:
+    """Decode sRGB in [0, 1] to linear RGB; any shape."""
+    srgb = np.clip(srgb, 0, 1)
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)

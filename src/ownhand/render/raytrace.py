@@ -1,0 +1,289 @@
+"""Ray-traced pictures of meshes, with dense labels."""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import warp as wp
+from jaxtyping import Float, Int
+
+from ownhand.geometry.camera import Camera
+from ownhand.geometry.meshes import vertex_normals
+from ownhand.render import kernels
+from ownhand.render.checks import checked
+from ownhand.render.scene import MAX_LIGHTS, Mesh, Scene, Surface, Texture
+
+Array = np.ndarray
+NEAR = 0.01  # metres; a mesh that comes nearer may cover any pixel
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """A picture and its labels. Colour and coverage are antialiased, the dense labels belong to pixel centres.
+
+    Attributes:
+        rgb: Linear RGB, multiplied with `alpha`.
+        alpha: Share of the pixel that solid meshes cover.
+        shadow: Share of the light that still reaches what lies behind, 1 where unshadowed; needs a shadow catcher.
+        depth: z of the nearest solid surface [m], infinite where there is none.
+        label: Part label of that surface, -1 where there is none.
+        instance: Index in `Scene.meshes`, -1 where there is none.
+        uv: Its texture coordinates, 0 where there are none.
+    """
+
+    rgb: Float[Array, "h w 3"]
+    alpha: Float[Array, "h w"]
+    shadow: Float[Array, "h w"]
+    depth: Float[Array, "h w"]
+    label: Int[Array, "h w"]
+    instance: Int[Array, "h w"]
+    uv: Float[Array, "h w 2"]
+
+    def over(self, background: Float[Array, "h w 3"]) -> Float[Array, "h w 3"]:
+        """The picture before a background, whose shadow falls on it; linear RGB."""
+        return self.rgb + ((1 - self.alpha) * self.shadow)[..., None] * background
+
+
+def render(
+    scene: Scene,
+    camera: Camera,
+    *,
+    samples: int = 2,
+    shadow_rays: int = 1,
+    ambient_rays: int = 1,
+    seed: int = 0,
+    adaptive: bool = True,
+    device: str = "cpu",
+) -> Picture:
+    """Draw a scene. The same arguments give the same picture on the same machine.
+
+    Args:
+        scene: What to draw, in the camera frame.
+        camera: Intrinsics without batch axes, and the size of the picture.
+        samples: Pixels with an edge are antialiased by `samples` x `samples` rays.
+        shadow_rays: Rays per pixel and light; neighbours share theirs, so 1 acts like 16.
+        ambient_rays: Rays per pixel that find what keeps ambient light away, likewise; 0 turns this off.
+        seed: Of the sampling of lights.
+        adaptive: Whether only pixels with an edge get more than one ray, and only where a mesh may be.
+        device: Warp's name of the device: "cpu", "cuda:0".
+
+    Raises:
+        ValueError: K is not an invertible 3 x 3 matrix, or an argument is out of range.
+    """
+    if samples < 1 or shadow_rays < 1 or ambient_rays < 0:
+        raise ValueError(
+            "expected at least 1 sample, 1 shadow ray and 0 ambient rays, got "
+            f"{samples}, {shadow_rays} and {ambient_rays}"
+        )
+    height, width = camera.size
+    K = checked("K", camera.K, (3, 3), np.float64)
+    if min(height, width) < 1 or abs(np.linalg.det(K)) < 1e-9:
+        raise ValueError(f"expected an invertible K and a picture of at least 1 x 1, got {K.tolist()}, {camera.size}")
+
+    order = sorted(range(len(scene.meshes)), key=lambda k: scene.meshes[k].shadow_catcher)
+    meshes = [scene.meshes[k] for k in order]
+    solids = sum(not mesh.shadow_catcher for mesh in meshes)
+    left, top, right, bottom = _covered(meshes, K, height, width) if adaptive else (0, 0, width, height)
+    picture = _Canvas(height, width)
+    count = (right - left) * (bottom - top)
+    if count <= 0:
+        return picture.finish(order)
+
+    keep_alive, instances = _instances(meshes, device)
+    view = kernels.View()
+    view.K_inverse = wp.mat33(*np.linalg.inv(K).ravel().tolist())
+    view.pixel = float(1 / np.sqrt(abs(np.linalg.det(K[:2, :2]))))
+    view.left, view.top, view.width, view.height = left, top, right - left, bottom - top
+    lighting = _lighting(scene, shadow_rays, ambient_rays, seed, device)
+    buffers, outputs = _arrays(kernels.Buffers, count, device), _arrays(kernels.Outputs, count, device)
+
+    wp.launch(kernels.trace, count, [instances, solids, len(meshes), view, lighting, buffers, outputs], device=device)
+    wp.launch(kernels.smooth, count, [view, buffers], device=device)
+    wp.launch(
+        kernels.shade,
+        count,
+        [instances, solids, view, lighting, samples, int(not adaptive), buffers, outputs],
+        device=device,
+    )
+    rectangle = (slice(top, bottom), slice(left, right))
+    picture.fill(rectangle, buffers, outputs, solids)
+    del keep_alive
+    return picture.finish(order)
+
+
+class _Canvas:
+    """The full-size arrays of a picture, of which only a rectangle is traced."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.arrays: dict[str, Array] = {
+            "rgb": np.zeros((height, width, 3), np.float32),
+            "alpha": np.zeros((height, width), np.float32),
+            "shadow": np.ones((height, width), np.float32),
+            "depth": np.full((height, width), np.inf, np.float32),
+            "label": np.full((height, width), -1, np.int32),
+            "instance": np.full((height, width), -1, np.int32),
+            "uv": np.zeros((height, width, 2), np.float32),
+        }
+
+    def fill(self, rectangle: tuple[slice, slice], buffers: Any, outputs: Any, solids: int) -> None:
+        def put(name: str, values: Array) -> None:
+            target = self.arrays[name][rectangle]
+            target[...] = values.reshape(target.shape)
+
+        for name in ("rgb", "alpha", "shadow", "label", "uv"):
+            put(name, getattr(outputs, name).numpy())
+        instance = buffers.instance.numpy()
+        solid = (instance >= 0) & (instance < solids)
+        put("instance", np.where(solid, instance, -1))
+        put("depth", np.where(solid, buffers.depth.numpy(), np.inf))
+
+    def finish(self, order: list[int]) -> Picture:
+        lookup = np.array([*order, -1], np.int32)
+        self.arrays["instance"] = lookup[self.arrays["instance"]]
+        return Picture(**self.arrays)
+
+
+def _covered(meshes: list[Mesh], K: Array, height: int, width: int) -> tuple[int, int, int, int]:
+    """The rectangle (left, top, right, bottom) outside which no mesh can appear, one pixel wider for edges."""
+    corners = []
+    for mesh in meshes:
+        if mesh.verts[:, 2].min() < NEAR:
+            return 0, 0, width, height
+        pixels = mesh.verts @ K.T.astype(np.float32)
+        pixels = pixels[:, :2] / pixels[:, 2:]
+        corners.append((pixels.min(0), pixels.max(0)))
+    limit = np.array([width, height])
+    low = np.clip(np.floor(np.min([a for a, _ in corners], 0)) - 1, 0, limit).astype(int)
+    high = np.clip(np.ceil(np.max([b for _, b in corners], 0)) + 1, 0, limit).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+_uploads: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+
+
+def _cached(owner: Any, key: Any, make: Any) -> Any:
+    """`make()` once per owner and key; forgotten with the owner."""
+    values = _uploads.setdefault(owner, {})
+    if key not in values:
+        values[key] = make()
+    return values[key]
+
+
+def search_tree(surface: Surface, verts: Array, device: str, occurrence: int = 0) -> wp.Mesh:
+    """Warp's mesh of a surface posed as `verts`; refitted where the surface has a rest shape.
+
+    The tree never depends on what was drawn before, so neither does a picture.
+
+    Args:
+        surface: Owns the tree.
+        verts: Vertex positions.
+        device: Warp device.
+        occurrence: Tells several meshes of one surface in one scene apart.
+    """
+
+    def indices() -> wp.array:
+        return wp.array(surface.faces.ravel(), dtype=wp.int32, device=device)
+
+    if surface.rest is None:
+        return wp.Mesh(
+            wp.array(verts, dtype=wp.vec3, device=device), _cached(surface, ("indices", device), indices)
+        )
+    mesh = _cached(
+        surface,
+        ("tree", device, occurrence),
+        lambda: wp.Mesh(wp.array(surface.rest, dtype=wp.vec3, device=device), indices()),
+    )
+    mesh.points.assign(verts)
+    mesh.refit()
+    return mesh
+
+
+def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
+    """The kernels' description of each mesh, and what must outlive the launch."""
+    occurrences: Counter[Surface] = Counter()
+    out, keep_alive = [], []
+    for mesh in meshes:
+        surface, material = mesh.surface, mesh.material
+        tree = search_tree(surface, mesh.verts, device, occurrences[surface])
+        occurrences[surface] += 1
+        instance = kernels.Instance()
+        instance.mesh = tree.id
+        if not mesh.flat:
+            instance.normals = wp.array(_normals(mesh), dtype=wp.vec3, device=device)
+        instance.flat = int(mesh.flat)
+        for name, dtype in (("labels", wp.int32), ("uv", wp.vec2), ("uv_faces", wp.int32)):
+            values = getattr(surface, name)
+            if values is not None:
+                flat = values if name == "uv" else values.ravel()
+                array = _cached(
+                    surface, (name, device), lambda v=flat, d=dtype: wp.array(v, dtype=d, device=device)
+                )
+                setattr(instance, name, array)
+        if material.texture is not None:
+            texture = material.texture
+            instance.texture_height, instance.texture_width = texture.colour.shape[:2]
+            instance.texels, instance.texture_levels = _cached(
+                texture, device, lambda t=texture: _mip_levels(t, device)
+            )
+        instance.colour = wp.vec3(*map(float, material.colour))
+        instance.specular = wp.vec3(*map(float, np.broadcast_to(material.specular, 3)))
+        instance.roughness = float(material.roughness)
+        instance.wrap = wp.vec3(*map(float, material.wrap))
+        instance.scatter = float(material.scatter)
+        out.append(instance)
+        keep_alive.append((tree, instance))
+    return keep_alive, wp.array(out, dtype=kernels.Instance, device=device)
+
+
+def _normals(mesh: Mesh) -> Array:
+    if mesh.normals is not None:
+        return mesh.normals
+    faces = _cached(mesh.surface, "faces", lambda: torch.from_numpy(mesh.surface.faces.astype(np.int64)))
+    return vertex_normals(torch.from_numpy(mesh.verts), faces).numpy()
+
+
+def _mip_levels(texture: Texture, device: str) -> tuple[wp.array, int]:
+    """All levels of a texture, each half the size of the one before, in one array."""
+    height = texture.height if texture.height is not None else np.zeros(texture.colour.shape[:2], np.float32)
+    level = np.concatenate([texture.colour, height[..., None]], -1)
+    levels = [level]
+    while min(level.shape[:2]) > 1:
+        h, w = (n // 2 for n in level.shape[:2])
+        level = level[: 2 * h, : 2 * w].reshape(h, 2, w, 2, 4).mean((1, 3))
+        levels.append(level)
+    texels = np.concatenate([x.reshape(-1, 4) for x in levels])
+    return wp.array(texels, dtype=wp.vec4, device=device), len(levels)
+
+
+def _lighting(scene: Scene, shadow_rays: int, ambient_rays: int, seed: int, device: str) -> Any:
+    lights = scene.lights
+    lighting = kernels.Lighting()
+    lighting.count = len(lights)
+    positions, colours = np.zeros((MAX_LIGHTS, 3), np.float32), np.zeros((MAX_LIGHTS, 3), np.float32)
+    radii = np.zeros(MAX_LIGHTS, np.float32)
+    for k, light in enumerate(lights):
+        positions[k] = checked("a light's position", light.position, (3,))
+        colours[k] = checked("a light's colour", light.colour, (3,))
+        radii[k] = checked("a light's radius", light.radius, ())
+    lighting.positions = wp.array(positions, dtype=wp.vec3, device=device)
+    lighting.colours = wp.array(colours, dtype=wp.vec3, device=device)
+    lighting.radii = wp.array(radii, dtype=float, device=device)
+    lighting.shadow_rays = shadow_rays
+    lighting.ambient = wp.array(scene.ambient.coefficients, dtype=wp.vec3, device=device)
+    lighting.ambient_rays = ambient_rays
+    lighting.reach = float(scene.ambient.reach)
+    lighting.seed = int(seed) & 0x7FFFFFFF
+    return lighting
+
+
+def _arrays(struct: Any, count: int, device: str) -> Any:
+    """A Warp struct of arrays with every field allocated."""
+    value = struct()
+    for name, variable in struct.vars.items():
+        setattr(value, name, wp.empty(count, dtype=variable.type.dtype, device=device))
+    return value
