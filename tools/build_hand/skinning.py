@@ -1,0 +1,68 @@
+"""Skin weights by heat diffusion over the surface (Baran & Popovic 2007)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array, diags_array
+from scipy.sparse.linalg import splu
+
+SHARPNESS = 1.4
+MAX_INFLUENCES = 4
+ARM_FADE = (-0.012, 0.010)  # x [m] over which finger and thumb weights fade to the wrist's
+
+
+def diffuse_weights(verts: np.ndarray, faces: np.ndarray, joints: np.ndarray, tips: np.ndarray) -> np.ndarray:
+    """Weights [verts 16] of a rest hand: each bone heats the skin nearest to it, heat spreads.
+
+    Args:
+        verts: [verts 3] m.
+        faces: [faces 3].
+        joints: [16 3] m.
+        tips: [5 3] m.
+    """
+    distance = _bone_distances(verts, joints, tips)
+    nearest, least = distance.argmin(1), distance.min(1)
+    L, area = cotangent_laplacian(verts, faces)
+    heat = diags_array(SHARPNESS * area / np.maximum(least, 0.002) ** 2)
+    source = np.eye(16)[nearest]
+    weights = np.clip(splu((L + heat).tocsc()).solve(heat @ source), 0, None)
+    hand = np.clip((verts[:, :1] - ARM_FADE[0]) / (ARM_FADE[1] - ARM_FADE[0]), 0, 1)
+    hand = hand * hand * (3 - 2 * hand)
+    weights /= weights.sum(1, keepdims=True)
+    weights = hand * weights + (1 - hand) * np.eye(16)[0]
+    weights[weights < 0.01] = 0
+    weights[weights < np.sort(weights, 1)[:, [-MAX_INFLUENCES]]] = 0
+    return weights / weights.sum(1, keepdims=True)
+
+
+def cotangent_laplacian(verts: np.ndarray, faces: np.ndarray):
+    """Sparse positive semi-definite Laplacian [verts verts] and vertex areas [verts]."""
+    n = len(verts)
+    p = verts[faces]
+    area = np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1) / 2
+    i, j, w = [], [], []
+    for k in range(3):
+        a, b, c = faces[:, k], faces[:, (k + 1) % 3], faces[:, (k + 2) % 3]
+        u, v = verts[a] - verts[c], verts[b] - verts[c]
+        cotangent = (u * v).sum(1) / np.maximum(np.linalg.norm(np.cross(u, v), axis=1), 1e-12)
+        i, j, w = [*i, a, b], [*j, b, a], [*w, *[np.clip(cotangent, 0.02, 10) / 2] * 2]
+    W = coo_array((np.concatenate(w), (np.concatenate(i), np.concatenate(j))), shape=(n, n)).tocsr()
+    vertex_area = np.bincount(faces.ravel(), np.repeat(area / 3, 3), n)
+    return diags_array(W.sum(1)) - W, vertex_area
+
+
+def _bone_distances(verts: np.ndarray, joints: np.ndarray, tips: np.ndarray) -> np.ndarray:
+    """Distance of each vertex to each joint's bones [verts 16]; the wrist has the palm's bones."""
+    out = np.full((len(verts), 16), np.inf)
+    for f in range(5):
+        base = 1 + 3 * f
+        chain = [*joints[base : base + 3], tips[f]]
+        out[:, 0] = np.minimum(out[:, 0], _segment_distance(verts, joints[0], chain[0]))
+        for k in range(3):
+            out[:, base + k] = _segment_distance(verts, chain[k], chain[k + 1])
+    return out
+
+
+def _segment_distance(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    t = np.clip((x - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
+    return np.linalg.norm(x - a - t[:, None] * (b - a), axis=1)
