@@ -1,0 +1,199 @@
+"""Stored pictures by random access, and the order in which training sees them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import mmap
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Int
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from ownhand.data.sample import HandSample
+from ownhand.data.shards import FILES, VERSION, finished_shards, shard_path
+from ownhand.geometry.camera import Camera
+from ownhand.hand.model import HandPose
+
+_SHAPES = {
+    "K": (3, 3),
+    "keypoints": (21, 2),
+    "joints": (21, 3),
+    "R_cam_root": (3, 3),
+    "R_parent_joint": (15, 3, 3),
+    "t_cam_root": (3,),
+}
+
+
+class ShardDataset:
+    """The pictures of one or several folders of shards, in the order of folders, shards and writing.
+
+    Numbers are read at once, pictures when asked for. Processes may share one by forking or by pickling.
+
+    Attributes:
+        subjects: Number of the person in each picture, or None. Where several folders are joined, the people of
+            each get numbers of their own, above those of the folders before.
+    """
+
+    def __init__(self, *folders: str | Path, fields: Sequence[str] = ("labels", "depth")) -> None:
+        """Open folders that `ShardWriter` or `write_shard` filled.
+
+        Args:
+            folders: Where from.
+            fields: Which of `labels` and `depth` to read, if they are stored: decoding takes time.
+
+        Raises:
+            ValueError: A folder has no finished shard, a shard is missing, cut short or of an unknown version, or
+                the folders store different fields.
+        """
+        if not folders:
+            raise ValueError("expected at least one folder of shards, got none")
+        unknown = set(fields) - {"labels", "depth"}
+        if unknown:
+            raise ValueError(f"fields may be labels and depth, not {', '.join(sorted(unknown))}")
+        self._paths: list[Path] = []
+        self._checksums: list[str] = []
+        tables: list[dict[str, np.ndarray]] = []
+        people = 0
+        for folder in folders:
+            numbers = finished_shards(folder)
+            if not numbers:
+                raise ValueError(f"{folder} has no finished shards (shard-000000.tar beside shard-000000.parquet)")
+            rows = [self._open(Path(folder), number) for number in numbers]
+            for table in rows:
+                if "subject" in table:
+                    table["subject"] = table["subject"] + people
+            people = 1 + max((int(table["subject"].max()) for table in rows if "subject" in table), default=people - 1)
+            tables += rows
+        for path, table in zip(self._paths, tables, strict=True):
+            if table.keys() != tables[0].keys():
+                differing = ", ".join(sorted(table.keys() ^ tables[0].keys()))
+                raise ValueError(f"{path} and {self._paths[0]} store different fields: {differing}")
+        columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        self._shard = np.repeat(np.arange(len(tables)), [len(table["height"]) for table in tables])
+        self._files = [name for name in FILES if f"{name}_offset" in columns and name in ("image", *fields)]
+        self._columns = {name: torch.from_numpy(values) for name, values in columns.items()}
+        self.subjects: Int[Tensor, "pictures"] | None = self._columns.get("subject")
+        self._maps: dict[int, mmap.mmap] = {}
+
+    def _open(self, folder: Path, number: int) -> dict[str, np.ndarray]:
+        path, index = shard_path(folder, number), shard_path(folder, number, ".parquet")
+        table = pq.read_table(index)
+        facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        if facts.get("version") != str(VERSION):
+            raise ValueError(f"{index} is an index of version {facts.get('version')}, expected {VERSION}")
+        if not path.exists():
+            raise ValueError(f"shard {path} is missing, but its index is there")
+        if path.stat().st_size != int(facts["bytes"]):
+            raise ValueError(f"shard {path} has {path.stat().st_size} bytes, expected {facts['bytes']}: it is damaged")
+        self._paths.append(path)
+        self._checksums.append(facts["sha256"])
+        return {name: _array(table.column(name).combine_chunks()) for name in table.column_names}
+
+    def __len__(self) -> int:
+        return len(self._shard)
+
+    def __getitem__(self, index: int) -> HandSample:
+        """One picture, without batch axes."""
+        return self.load([range(len(self))[index]])[0]
+
+    def load(self, indices: Sequence[int]) -> HandSample:
+        """Several pictures as one batch.
+
+        Raises:
+            ValueError: The pictures differ in size, or one is damaged (told by its checksum).
+        """
+        rows = torch.as_tensor(indices, dtype=torch.long)
+        numbers = {name: self._columns[name][rows] for name in self._columns if not name.startswith(FILES)}
+        sizes = torch.stack([numbers["height"], numbers["width"]], -1).unique(dim=0)
+        if len(sizes) != 1:
+            raise ValueError(f"all pictures of a batch must have one size, but they have {sizes.tolist()}")
+        files = {name: np.stack([self._decoded(name, int(i)) for i in rows]) for name in self._files}
+        shaped = {name: numbers[name].unflatten(-1, shape) for name, shape in _SHAPES.items() if name in numbers}
+        pose = ("R_cam_root", "R_parent_joint", "t_cam_root")
+        return HandSample(
+            image=torch.from_numpy(files["image"]).permute(0, 3, 1, 2).float() / 255,
+            camera=Camera(K=shaped["K"], size=tuple(sizes[0].tolist())),
+            keypoints=shaped["keypoints"],
+            visible=numbers["visible"],
+            joints=shaped["joints"],
+            pose=HandPose(**{name: shaped[name] for name in pose}) if "R_cam_root" in shaped else None,
+            shape=numbers.get("shape"),
+            subject=numbers.get("subject"),
+            is_right=numbers.get("is_right"),
+            labels=torch.from_numpy(files["labels"]) if "labels" in files else None,
+            depth=torch.from_numpy(files["depth"].astype(np.float32)) if "depth" in files else None,
+        )
+
+    def verify(self) -> None:
+        """Read every shard and compare its checksum.
+
+        Raises:
+            ValueError: One is damaged.
+        """
+        for path, checksum in zip(self._paths, self._checksums, strict=True):
+            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                if hashlib.sha256(content).hexdigest() != checksum:
+                    raise ValueError(f"shard {path} is damaged: its SHA-256 is not the recorded one")
+
+    def _decoded(self, name: str, index: int) -> np.ndarray:
+        shard = int(self._shard[index])
+        if shard not in self._maps:
+            with open(self._paths[shard], "rb") as file:
+                self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        start, size, crc32 = (int(self._columns[f"{name}_{part}"][index]) for part in ("offset", "bytes", "crc32"))
+        data = self._maps[shard][start : start + size]
+        try:
+            if zlib.crc32(data) != crc32:
+                raise ValueError
+            return np.asarray(Image.open(io.BytesIO(data)))
+        except (ValueError, OSError, UnidentifiedImageError):
+            raise ValueError(f"shard {self._paths[shard]} is damaged: {name} of its picture at byte {start}") from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_maps": {}}
+
+
+def _array(column: pa.Array) -> np.ndarray:
+    if pa.types.is_fixed_size_list(column.type):
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1).copy()
+    return column.to_numpy(zero_copy_only=False).copy()
+
+
+def permutation(
+    count: int, seed: int, epoch: int, subjects: Int[Tensor, "pictures"] | None = None, together: int = 1
+) -> Int[Tensor, "pictures"]:
+    """The order in which an epoch sees a data set: every picture once.
+
+    A function of its arguments alone, so a position in training is one number.
+
+    Args:
+        count: Number of pictures.
+        seed: Training's seed.
+        epoch: Which epoch.
+        subjects: Number of the person in each picture; needed if `together` is more than 1.
+        together: How many pictures of one person follow each other (the last few of a person may be fewer).
+    """
+    generator = torch.Generator().manual_seed(hash_seed(seed, epoch))
+    order = torch.randperm(count, generator=generator)
+    if together == 1:
+        return order
+    if subjects is None:
+        raise ValueError("pictures can be kept together by person only if the data set names its people")
+    order = order[subjects[order].argsort(stable=True)]
+    _, sizes = subjects[order].unique_consecutive(return_counts=True)
+    groups = [group for person in order.split(sizes.tolist()) for group in person.split(together)]
+    return torch.cat([groups[i] for i in torch.randperm(len(groups), generator=generator).tolist()])
+
+
+def hash_seed(*numbers: int) -> int:
+    """A seed from several non-negative numbers, without the collisions of adding them."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
