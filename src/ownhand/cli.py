@@ -1,0 +1,175 @@
+"""The commands. Heavy imports happen inside each one, so that `--help` and `info` answer at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES...")]
+Out = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+Side = Literal["right", "left"]
+
+
+def demo(
+    *,
+    out: Out = Path("out/demo"),
+    seed: int = 7,
+    pictures: int = 20,
+    show: int = 6,
+    weights: Path | None = None,
+) -> None:
+    """Meet a stranger: calibrate on 20 synthetic pictures, reconstruct new ones, write one HTML page.
+
+    Args:
+        out: Folder for the page, `index.html`, and the calibrated `stranger.hand`.
+        seed: Which person is drawn. Any number: nobody was picked by hand.
+        pictures: Pictures to calibrate from.
+        show: New pictures to reconstruct and show.
+        weights: Folder with trained weights; those shipped with the package when not given.
+    """
+    from ownhand.demo import run
+
+    print(run(out, seed=seed, pictures=pictures, show=show, weights=weights))
+
+
+def calibrate(
+    pictures: Pictures,
+    /,
+    *,
+    out: Out = Path("me.hand"),
+    side: Side = "right",
+    length_mm: float | None = None,
+    length_sd_mm: float = 1.0,
+    method: str | None = None,
+    K: Path | None = None,
+    fov: float = 60.0,
+    weights: Path | None = None,
+) -> None:
+    """Find a person's hand from pictures of it that nobody annotated; 20 are plenty.
+
+    Args:
+        pictures: Pictures that each show one hand, filling about half of the picture. Folders are searched.
+        out: Where the hand goes (a small JSON file).
+        side: Which hand the pictures show.
+        length_mm: The hand's length, wrist crease to the tip of the middle finger, if you have measured it:
+            a picture alone can hardly tell a large hand from a near one.
+        length_sd_mm: How sure that length is (one standard deviation).
+        method: How the pictures are combined; the default is the one that did best on validation people.
+        K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text.
+        fov: Field of view along the longer side [degrees], used when there is no K.
+        weights: Folder with trained weights; those shipped with the package when not given.
+    """
+    from ownhand.commands import calibrate_pictures
+
+    calibrate_pictures(
+        pictures, out, side=side, length_mm=length_mm, length_sd_mm=length_sd_mm, method=method, K=K, fov=fov,
+        weights=weights,
+    )  # fmt: skip
+
+
+def reconstruct(
+    pictures: Pictures,
+    /,
+    *,
+    out: Out = Path("out/reconstruct"),
+    hand: Path | None = None,
+    refine: bool = False,
+    side: Side = "right",
+    K: Path | None = None,
+    fov: float = 60.0,
+    weights: Path | None = None,
+) -> None:
+    """A 3D hand for every picture: overlay, mesh and STEM.json (docs/formats.md).
+
+    Args:
+        pictures: Pictures that each show one hand, filling about half of the picture. Folders are searched.
+        out: Folder for the results.
+        hand: The person's hand, from `ownhand calibrate`. Without it the shape is guessed anew in every picture.
+        refine: Fit the pose to the 2D keypoints as well: slower, and nearer to the picture.
+        side: Which hand the pictures show.
+        K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text.
+        fov: Field of view along the longer side [degrees], used when there is no K.
+        weights: Folder with trained weights; those shipped with the package when not given.
+    """
+    from ownhand.commands import reconstruct_pictures
+
+    reconstruct_pictures(pictures, out, hand=hand, refine=refine, side=side, K=K, fov=fov, weights=weights)
+
+
+def info(hand: Annotated[Path | None, tyro.conf.Positional] = None, /) -> None:
+    """What a .hand file says; without one, what is installed.
+
+    Args:
+        hand: A file written by `ownhand calibrate`.
+    """
+    from ownhand.about import describe_hand_file, describe_installation
+
+    print(describe_installation() if hand is None else describe_hand_file(hand))
+
+
+def export(
+    hand: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Out = Path("hand.glb"),
+    side: Side = "right",
+) -> None:
+    """A calibrated hand as a mesh: rigged .glb (WebXR joint names), .obj or .ply.
+
+    Args:
+        hand: A .hand file from `ownhand calibrate`, or a STEM.json from `ownhand reconstruct` (then posed).
+        out: Where the mesh goes; its ending chooses the format.
+        side: Which hand to make.
+    """
+    from ownhand.commands import export_hand
+
+    export_hand(hand, out, side=side)
+
+
+def synth(
+    out: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    people: int = 100,
+    pictures: int = 50,
+    size: int = 128,
+    seed: int = 0,
+    workers: int = 2,
+) -> None:
+    """Draw labelled pictures of synthetic people into tar shards; started again, it goes on where it stopped.
+
+    Args:
+        out: Folder for the shards and their index.
+        people: How many people.
+        pictures: Pictures of each.
+        size: Side of a picture [px].
+        seed: Other seeds give other people: never train and test on the same.
+        workers: Processes.
+    """
+    from ownhand.synth.generator import write
+
+    write(out, people=people, pictures_per_person=pictures, size=size, seed=seed, workers=workers)
+
+
+def main() -> None:
+    """Entry point of the `ownhand` command: errors of use end in one sentence and exit code 2."""
+    commands = {f.__name__: f for f in (demo, calibrate, reconstruct, info, export, synth)}
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            commands,
+            prog="ownhand",
+            description="Whose hand is it? Personal 3D hand shape from RGB pictures, and hand meshes that use it.",
+        )
+    except (ValueError, OSError) as error:
+        print(f"ownhand: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("ownhand: stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
