@@ -7,7 +7,7 @@ holds an edge.
 
 import warp as wp
 
-wp.set_module_options({"enable_backward": False})
+wp.set_module_options({"enable_backward": False, "max_unroll": 1})
 
 FAR = wp.constant(1.0e9)
 NOTHING = wp.constant(-1)
@@ -80,9 +80,10 @@ class Buffers:
     depth: wp.array(dtype=float)
     normal: wp.array(dtype=wp.vec3)
     arriving: wp.array(dtype=wp.vec4)  # unshadowed share of each light; negative: not sampled
-    open: wp.array(dtype=float)  # unoccluded share of the ambient light
+    open: wp.array(dtype=float)  # unoccluded share of the ambient light; negative: not sampled
     arriving_raw: wp.array(dtype=wp.vec4)
     open_raw: wp.array(dtype=float)
+    plain: wp.array(dtype=wp.int32)  # 1 where no sample missed any light
 
 
 @wp.struct
@@ -174,18 +175,18 @@ def rounded_position(instance: Instance, hit: Hit, position: wp.vec3, normal: wp
 
 
 @wp.func
-def pattern(cell: int, k: int, rays: int, seed: int, stream: int) -> wp.vec2:
-    """The k-th of `rays` points of a 4 x 4 cell: a rank-1 lattice over all 16 * `rays`, shifted by the seed."""
+def pattern(cell: int, cells: int, k: int, rays: int, seed: int, stream: int) -> wp.vec2:
+    """The k-th of `rays` points of a cell: a rank-1 lattice over all `cells` * `rays`, shifted by the seed."""
     state = wp.rand_init(seed, stream)
-    index = float(k * 16 + cell)
-    u = (index + 0.5) / float(16 * rays) + wp.randf(state)
+    index = float(k * cells + cell)
+    u = (index + 0.5) / float(cells * rays) + wp.randf(state)
     v = index * 0.61803399 + wp.randf(state)
     return wp.vec2(u - wp.floor(u), v - wp.floor(v))
 
 
 @wp.func
 def interleave(x: int, y: int) -> int:
-    """The pixel's place in a 4 x 4 ordered dither (Bayer 1973)."""
+    """The pixel's place in a 4 x 4 ordered dither (Bayer 1973): below 8 where x + y is even."""
     a = x & 3
     b = y & 3
     q = a ^ b
@@ -246,6 +247,7 @@ def trace(
         hit = nearest(instances, solids, count, direction)
     buffers.instance[i] = hit.instance
     buffers.depth[i] = hit.t
+    buffers.plain[i] = 1
     if hit.instance < 0:
         return
 
@@ -257,41 +259,60 @@ def trace(
     buffers.corner[i] = wp.vec2(hit.u, hit.v)
     buffers.normal[i] = normal
 
+    # Ambient occlusion, and all of what only darkens the background, is sampled at every second pixel.
     cell = interleave(x, y)
-    arriving = wp.vec4(UNKNOWN)
+    even = cell < 8
+    cells = int(16)
+    if hit.instance >= solids:
+        cells = 8
+    plain = int(1)
+    arriving = wp.vec4(1.0)
     reach_past = wp.max(wp.max(seen.wrap[0], seen.wrap[1]), seen.wrap[2])
     for light in range(lighting.count):
         centre = lighting.positions[light]
         outward = wp.normalize(centre - start)
-        if wp.dot(outward, normal) > -reach_past:
+        if wp.dot(outward, normal) < -reach_past:
+            arriving[light] = UNKNOWN
+            plain = 0
+        elif cells == 8 and not even:
+            arriving[light] = UNKNOWN
+        else:
             axes = frame(outward)
             origin = start + normal * seen.scatter
             lit = float(0.0)
             for k in range(lighting.shadow_rays):
-                point = disk(pattern(cell, k, lighting.shadow_rays, lighting.seed, light + 1)) * lighting.radii[light]
-                target = centre + axes * wp.vec3(point[0], point[1], 0.0)
-                path = target - origin
+                point = pattern(cell, cells, k, lighting.shadow_rays, lighting.seed, light + 1)
+                offset = disk(point) * lighting.radii[light]
+                path = centre + axes * wp.vec3(offset[0], offset[1], 0.0) - origin
                 distance = wp.length(path)
-                if not blocked(instances, solids, origin, path / distance, distance):
+                if blocked(instances, solids, origin, path / distance, distance):
+                    plain = 0
+                else:
                     lit += 1.0
             arriving[light] = lit / float(lighting.shadow_rays)
-    buffers.arriving_raw[i] = arriving
 
     open = float(1.0)
     if lighting.ambient_rays > 0:
-        axes = frame(normal)
-        escaped = float(0.0)
-        for k in range(lighting.ambient_rays):
-            point = pattern(cell, k, lighting.ambient_rays, lighting.seed, 0)
-            flat = disk(point)
-            upward = axes * wp.vec3(flat[0], flat[1], wp.sqrt(wp.max(0.0, 1.0 - point[0])))
-            # A random reach makes far surfaces occlude less than near ones at no cost.
-            spread = point[1] * 7.0 + point[0] * 3.0
-            reach = lighting.reach * (0.1 + 0.9 * (spread - wp.floor(spread)))
-            if not blocked(instances, solids, start, upward, reach):
-                escaped += 1.0
-        open = escaped / float(lighting.ambient_rays)
+        if even:
+            axes = frame(normal)
+            escaped = float(0.0)
+            for k in range(lighting.ambient_rays):
+                point = pattern(cell, 8, k, lighting.ambient_rays, lighting.seed, 0)
+                flat = disk(point)
+                upward = axes * wp.vec3(flat[0], flat[1], wp.sqrt(wp.max(0.0, 1.0 - point[0])))
+                # A random reach makes far surfaces occlude less than near ones at no cost.
+                spread = point[1] * 7.0 + point[0] * 3.0
+                reach = lighting.reach * (0.1 + 0.9 * (spread - wp.floor(spread)))
+                if blocked(instances, solids, start, upward, reach):
+                    plain = 0
+                else:
+                    escaped += 1.0
+            open = escaped / float(lighting.ambient_rays)
+        else:
+            open = UNKNOWN
+    buffers.arriving_raw[i] = arriving
     buffers.open_raw[i] = open
+    buffers.plain[i] = plain
 
 
 @wp.func
@@ -320,34 +341,43 @@ def smooth(view: View, buffers: Buffers):
         return
     x = i % view.width
     y = i // view.width
+    plain = int(1)
+    for yy in range(wp.max(y - 2, 0), wp.min(y + 3, view.height)):
+        for xx in range(wp.max(x - 2, 0), wp.min(x + 3, view.width)):
+            plain = plain & buffers.plain[yy * view.width + xx]
+    if plain == 1:
+        buffers.arriving[i] = wp.vec4(1.0)
+        buffers.open[i] = 1.0
+        return
+
     here = point_of(view, buffers, i)
     total = wp.vec4(0.0)
     weights = wp.vec4(0.0)
     open = float(0.0)
     open_weight = float(0.0)
-    for dy in range(-2, 3):
-        for dx in range(-2, 3):
-            xx = x + dx
-            yy = y + dy
-            if xx >= 0 and yy >= 0 and xx < view.width and yy < view.height:
-                j = yy * view.width + xx
-                if same_surface(buffers, view, i, j, point_of(view, buffers, j) - here, 3.0):
-                    weight = float(1.0)
-                    if wp.abs(dx) == 2:
-                        weight = 0.5
-                    if wp.abs(dy) == 2:
-                        weight = weight * 0.5
-                    sample = buffers.arriving_raw[j]
-                    for light in range(4):
-                        if sample[light] >= 0.0:
-                            total[light] += weight * sample[light]
-                            weights[light] += weight
+    for yy in range(wp.max(y - 2, 0), wp.min(y + 3, view.height)):
+        for xx in range(wp.max(x - 2, 0), wp.min(x + 3, view.width)):
+            j = yy * view.width + xx
+            if same_surface(buffers, view, i, j, point_of(view, buffers, j) - here, 3.0):
+                weight = float(1.0)
+                if wp.abs(xx - x) == 2:
+                    weight = 0.5
+                if wp.abs(yy - y) == 2:
+                    weight = weight * 0.5
+                sample = buffers.arriving_raw[j]
+                for light in range(4):
+                    if sample[light] >= 0.0:
+                        total[light] += weight * sample[light]
+                        weights[light] += weight
+                if buffers.open_raw[j] >= 0.0:
                     open += weight * buffers.open_raw[j]
                     open_weight += weight
     for light in range(4):
         total[light] = total[light] / wp.max(weights[light], 1.0e-6)
     buffers.arriving[i] = total
-    buffers.open[i] = open / wp.max(open_weight, 1.0e-6)
+    buffers.open[i] = 1.0
+    if open_weight > 0.0:
+        buffers.open[i] = open / open_weight
 
 
 @wp.func
@@ -483,10 +513,17 @@ def ambient_light(lighting: Lighting, n: wp.vec3) -> wp.vec3:
 def wrapped(cosine: float, wrap: float) -> float:
     """Diffuse light that reaches past the terminator, normalised to send out no more than arrives.
 
-    The power leaves no kink where it ends (McAuley 2013, "Extension to energy-conserving wrapped diffuse").
+    Bends towards a square as it reaches further, so that it ends without a kink (after McAuley 2013,
+    "Extension to energy-conserving wrapped diffuse").
     """
     x = wp.max((cosine + wrap) / (1.0 + wrap), 0.0)
-    return wp.pow(x, 1.0 + wrap) * (1.0 + 0.5 * wrap) / (1.0 + wrap)
+    return x * (1.0 - wrap + wrap * x) / ((1.0 + wrap) * (1.0 - wrap / 3.0))
+
+
+@wp.func
+def fifth_power(x: float) -> float:
+    """Fresnel's rise towards grazing angles (Schlick 1994)."""
+    return x * x * x * x * x
 
 
 @wp.func
@@ -511,7 +548,7 @@ def reflected(
         colour = lighting.colours[light] / square
         for c in range(3):
             # In a penumbra, the channels that travel far below the skin arrive from the lit side.
-            share = wp.pow(lit, 1.0 - 0.7 * instance.wrap[c])
+            share = lit + instance.wrap[c] * (wp.sqrt(lit) - lit)
             total[c] += skin.colour[c] * colour[c] * wrapped(n_light, instance.wrap[c]) * share
         if n_light > 0.0 and lit > 0.0:
             # GGX with height-correlated Smith masking (Heitz 2014); the ball of light widens the lobe (Karis 2013).
@@ -525,7 +562,7 @@ def reflected(
                 n_light * wp.sqrt(n_view * n_view * (1.0 - a2) + a2)
                 + n_view * wp.sqrt(n_light * n_light * (1.0 - a2) + a2)
             )
-            grazing = wp.pow(1.0 - wp.max(wp.dot(view, h), 0.0), 5.0)
+            grazing = fifth_power(1.0 - wp.max(wp.dot(view, h), 0.0))
             lobe = density * masking * n_light * lit * PI
             total += wp.cw_mul(colour, instance.specular + (wp.vec3(1.0) - instance.specular) * grazing) * lobe
 
@@ -536,7 +573,7 @@ def reflected(
         bounced = ((open * (2.0404 * a - 0.3324) + (0.6417 - 4.7951 * a)) * open + (2.7552 * a + 0.6903)) * open
         total[c] += a * ambient[c] * wp.max(open, bounced)
     mirror = ambient_light(lighting, 2.0 * wp.dot(n, view) * n - view)
-    grazing = wp.pow(1.0 - n_view, 5.0) * (1.0 - instance.roughness)
+    grazing = fifth_power(1.0 - n_view) * (1.0 - instance.roughness)
     total += wp.cw_mul(mirror, instance.specular + (wp.vec3(1.0) - instance.specular) * grazing) * open
     return total
 
@@ -544,6 +581,8 @@ def reflected(
 @wp.func
 def catcher_share(lighting: Lighting, n: wp.vec3, position: wp.vec3, arriving: wp.vec4, open: float) -> float:
     """Share of all light that still arrives at a point of a shadow catcher."""
+    if open == 1.0 and wp.min(arriving) == 1.0:
+        return 1.0
     ambient = ambient_light(lighting, n)
     full = ambient[0] + ambient[1] + ambient[2]
     left = full * open
@@ -555,6 +594,30 @@ def catcher_share(lighting: Lighting, n: wp.vec3, position: wp.vec3, arriving: w
         full += power
         left += power * wp.max(arriving[light], 0.0)
     return left / wp.max(full, 1.0e-6)
+
+
+@wp.func
+def nearest_pixel(buffers: Buffers, view: View, solids: int, x: int, y: int, hit: Hit, sx: float, sy: float) -> int:
+    """The pixel around (x, y) whose centre shows what is closest to a hit at (x + sx, y + sy): the same mesh if any.
+
+    The light that arrives is known at pixel centres only.
+    """
+    found = y * view.width + x
+    best = float(FAR)
+    for yy in range(wp.max(y - 1, 0), wp.min(y + 2, view.height)):
+        for xx in range(wp.max(x - 1, 0), wp.min(x + 2, view.width)):
+            j = yy * view.width + xx
+            other = buffers.instance[j]
+            if other >= 0 and other < solids:
+                away = wp.abs(buffers.depth[j] - hit.t) / (view.pixel * hit.t)
+                aside = wp.abs(float(xx - x) + 0.5 - sx) + wp.abs(float(yy - y) + 0.5 - sy)
+                score = away + aside
+                if other != hit.instance:
+                    score += 1.0e6
+                if score < best:
+                    best = score
+                    found = j
+    return found
 
 
 @wp.kernel
@@ -580,11 +643,10 @@ def shade(
     near_solid = int(0)
     caught = float(0.0)
     caught_count = float(0.0)
-    for dy in range(-1, 2):
-        for dx in range(-1, 2):
-            xx = x + dx
-            yy = y + dy
-            if xx >= 0 and yy >= 0 and xx < view.width and yy < view.height:
+    for yy in range(wp.max(y - 1, 0), wp.min(y + 2, view.height)):
+        for xx in range(wp.max(x - 1, 0), wp.min(x + 2, view.width)):
+            # Any straight edge through a pixel also parts its centre from that of one of its 4 neighbours.
+            if xx == x or yy == y:
                 j = yy * view.width + xx
                 other = buffers.instance[j]
                 if other >= 0 and other < solids:
@@ -633,24 +695,9 @@ def shade(
         else:
             hit = nearest(instances, 0, solids, direction)
         if hit.instance >= 0:
-            # Light that arrives is known at pixel centres: take the nearest in space, of the same mesh if any.
             from_pixel = int(i)
             if n > 1 or not solid:
-                best = float(FAR)
-                for dy in range(-1, 2):
-                    for dx in range(-1, 2):
-                        xx = x + dx
-                        yy = y + dy
-                        if xx >= 0 and yy >= 0 and xx < view.width and yy < view.height:
-                            j = yy * view.width + xx
-                            other = buffers.instance[j]
-                            if other >= 0 and other < solids:
-                                score = wp.length_sq(point_of(view, buffers, j) - direction * hit.t)
-                                if other != hit.instance:
-                                    score += 1.0e3
-                                if score < best:
-                                    best = score
-                                    from_pixel = j
+                from_pixel = nearest_pixel(buffers, view, solids, x, y, hit, sx, sy)
             instance = instances[hit.instance]
             normal = shading_normal(instance, hit, direction)
             tilt = wp.max(-wp.dot(normal, wp.normalize(direction)), 0.1)
