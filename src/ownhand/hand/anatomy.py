@@ -2,9 +2,14 @@
 
 A joint rotation is `R_abduction R_flexion R_twist`, each about its axis in the rest frame:
 
-- twist: along the bone, towards the fingertip;
-- abduction: fingers: positive moves towards the thumb's side. Thumb: positive moves away from the palm (palmar abduction);
-- flexion: positive curls towards the palm; at the thumb's base it sweeps across the palm, negative spreads it (radial abduction).
+- twist: about the bone, which points to the fingertip, by the right-hand rule; negative at the thumb's base pronates it
+  (turns its pad towards the fingers);
+- abduction: of a finger, positive moves it towards the thumb's side; of the thumb, positive lifts it in front of the palm
+  (palmar abduction);
+- flexion: positive curls towards the palm; the thumb's base sweeps across the palm, parallel to it, and negative
+  spreads it (radial abduction).
+
+Each set is orthonormal with abduction = twist x flexion.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from torch import Tensor
 from ownhand.hand.skeleton import FINGERS
 
 TWIST, ABDUCTION, FLEXION = range(3)
-THUMB_DORSAL = (0.35, 0.75, 0.55)  # where the rest thumb's nail looks, in the palm's frame (distal, radial, dorsal)
+THUMB_DORSAL = (-0.22, 0.95, 0.21)  # where the rest thumb's nail looks, in the palm's frame (distal, radial, dorsal)
 
 _LIMITS_DEGREES = {  # (lowest, highest) of twist, abduction, flexion
     "thumb_cmc": ((-10, 25), (-25, 40), (-30, 45)),
@@ -53,8 +58,10 @@ def anatomical_axes(joints_16: Float[Tensor, "16 3"], tips: Float[Tensor, "5 3"]
         base = 1 + 3 * finger
         chain = torch.cat([joints_16[base : base + 3], tips[finger : finger + 1]])
         bones = _unit(chain.diff(dim=0))
-        up = thumb_dorsal if finger == 0 else dorsal
-        flexion = torch.linalg.cross(up, _unit(chain[3] - chain[0])).expand(3, 3)
+        if finger == 0:
+            flexion = torch.stack([-dorsal, *torch.linalg.cross(thumb_dorsal.expand(2, 3), bones[1:])])
+        else:
+            flexion = torch.linalg.cross(dorsal, _unit(chain[3] - chain[0])).expand(3, 3)
         flexion = _unit(flexion - (flexion * bones).sum(-1, keepdim=True) * bones)
         axes.append(torch.stack([bones, torch.linalg.cross(bones, flexion), flexion], -1))
     return torch.cat(axes)
