@@ -1,0 +1,117 @@
+"""The 21 joints of one person's hand without the rest of the mesh, and their exact derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ownhand.hand.kinematics import forward_kinematics
+from ownhand.hand.model import ShapedHand
+from ownhand.hand.skeleton import ROTATING_21, TIPS_21
+from ownhand.structs import TensorStruct
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointChain(TensorStruct):
+    """What moves the 21 joints: 16 ride on the skeleton, the fingertips are skinned vertices with pose correctives.
+
+    Attributes:
+        pivots: The 16 rotating joints of the rest hand, relative to the wrist [m].
+        rest: The 21 joints of the rest hand, relative to the wrist [m].
+        tip_basis: Displacement of the fingertips per entry of the 15 matrices R - I [m].
+        weights: Share of each of the 16 joints in each of the 21.
+        shares: `shares[p, a, j]`: the same, for the joints j that follow joint a (itself included), 0 for others.
+        parents: Parent of each of the 16 joints.
+    """
+
+    pivots: Float[Tensor, "*batch 16 3"]
+    rest: Float[Tensor, "*batch 21 3"]
+    tip_basis: Float[Tensor, "5 3 15 3 3"]
+    weights: Float[Tensor, "21 16"]
+    shares: Float[Tensor, "21 16 16"]
+    parents: tuple[int, ...]
+
+    @classmethod
+    def of(cls, hand: ShapedHand) -> JointChain:
+        """The chain of a shaped hand."""
+        model, wrist = hand.model, hand.joints_16[..., :1, :]
+        weights = torch.zeros(21, 16).to(hand.verts)
+        weights[list(ROTATING_21), range(16)] = 1
+        weights[list(TIPS_21)] = model.skin_weights[list(model.tips)]
+        follows = torch.eye(16).to(hand.verts)
+        for joint, parent in enumerate(model.parents[1:], start=1):
+            follows[:, joint] += follows[:, parent]
+        return cls(
+            pivots=hand.joints_16 - wrist,
+            rest=hand.joints - wrist,
+            tip_basis=model.pose_basis[list(model.tips)].unflatten(-1, (15, 3, 3)),
+            weights=weights,
+            shares=weights[:, None] * follows,
+            parents=model.parents,
+        )
+
+    def joints(self, R: Float[Tensor, "*#batch 16 3 3"]) -> Float[Tensor, "*batch 21 3"]:
+        """The 21 joints relative to the wrist [m], in the frame of the first rotation's parent (the camera).
+
+        Args:
+            R: Rotation of each of the 16 joints in its parent's frame, the wrist's (`R_cam_root`) first.
+        """
+        blended = (self.weights @ self._motions(R)[0]).unflatten(-1, (3, 4))
+        return (blended[..., :3] @ self._corrected(R)[..., None])[..., 0] + blended[..., 3]
+
+    def joints_and_jacobian(
+        self, R: Float[Tensor, "batch 16 3 3"]
+    ) -> tuple[Float[Tensor, "batch 21 3"], Float[Tensor, "batch 21 3 48"]]:
+        """The joints as `joints` gives them, and their derivatives.
+
+        Turning joint a by R_a exp(delta_a) turns all that follows about a's place p_a. With x_j the point carried
+        by joint j and w_j its share, the point sum_j w_j x_j moves by
+
+            (G_a delta_a) x sum_{j follows a} w_j (x_j - p_a)
+
+        for the model-to-camera rotation G_a of joint a. A fingertip also moves with its correctives.
+
+        Args:
+            R: As in `joints`, with one batch axis.
+
+        Returns:
+            Joints [m] and their derivatives with respect to the 16 delta at zero [m/rad].
+        """
+        motions, T = self._motions(R)
+        G, p = T[..., :3, :3], T[..., :3, 3]
+        corrected = self._corrected(R)
+        blended = (self.shares.flatten(0, 1) @ motions).unflatten(-2, (21, 16)).unflatten(-1, (3, 4))
+        carried = (blended[..., :3] @ corrected[..., None, :, None])[..., 0] + blended[..., 3]
+        lever = carried - self.shares.sum(-1)[..., None] * p[..., None, :, :]
+        columns = torch.linalg.cross(G.mT[:, None], lever[..., None, :], dim=-1)  # batch, point, joint, axis, xyz
+        jacobian = columns.permute(0, 1, 4, 2, 3).contiguous()
+        tips = list(TIPS_21)
+        by_matrix = _turned(self.tip_basis, R[:, 1:])
+        jacobian[:, tips, :, 1:] += torch.einsum("npxy,npyjk->npxjk", blended[:, tips, 0, :, :3], by_matrix)
+        return carried[..., 0, :], jacobian.flatten(-2)
+
+    def _motions(self, R: Tensor) -> tuple[Tensor, Tensor]:
+        """Rigid motion of each joint as a flat 3 x 4 matrix, and the joint frames."""
+        T = forward_kinematics(R, self.pivots, self.parents)
+        G = T[..., :3, :3]
+        t = T[..., :3, 3] - (G @ self.pivots[..., None])[..., 0]
+        return torch.cat([G, t[..., None]], -1).flatten(-2), T
+
+    def _corrected(self, R: Tensor) -> Tensor:
+        """The 21 rest points with the fingertips' pose correctives."""
+        features = (R[..., 1:, :, :] - torch.eye(3).to(R)).flatten(-3)
+        offsets = (features @ self.tip_basis.flatten(2).flatten(0, 1).mT).unflatten(-1, (5, 3))
+        batch = torch.broadcast_shapes(offsets.shape[:-2], self.rest.shape[:-2])
+        corrected = self.rest.expand(*batch, 21, 3).clone()
+        corrected[..., list(TIPS_21), :] += offsets
+        return corrected
+
+
+def _turned(basis: Float[Tensor, "5 3 15 3 3"], R: Float[Tensor, "batch 15 3 3"]) -> Float[Tensor, "batch 5 3 15 3"]:
+    """Change of `basis . R_j exp(delta_j)` with delta_j: basis . R_j [e_k]x."""
+    a = torch.einsum("pxjrc,njrs->npxjsc", basis, R)
+    pairs = [a[..., 2, 1] - a[..., 1, 2], a[..., 0, 2] - a[..., 2, 0], a[..., 1, 0] - a[..., 0, 1]]
+    return torch.stack(pairs, -1)
