@@ -11,34 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import random_pose, toy_hand
+from data_helpers import make_sample
 
 from ownhand.data.dataset import ShardDataset, permutation
 from ownhand.data.sample import HandSample
 from ownhand.data.shards import ShardWriter, finished_shards, shard_path, write_shard
-from ownhand.geometry.camera import Camera
-
-
-def make_sample(index: int, size: tuple[int, int] = (24, 32), people: int = 3) -> HandSample:
-    generator = torch.Generator().manual_seed(index)
-    camera = Camera.from_fov(50.0, size)
-    shape = torch.randn(10, generator=generator)
-    pose = random_pose(seed=index)
-    joints = toy_hand().shaped(shape).posed(pose).joints
-    coarse = torch.rand(1, 3, 4, 4, generator=generator)
-    return HandSample(
-        image=torch.nn.functional.interpolate(coarse, size, mode="bicubic")[0].clamp(0, 1),
-        camera=camera,
-        keypoints=camera.project(joints),
-        visible=torch.rand(21, generator=generator) > 0.2,
-        joints=joints,
-        pose=pose,
-        shape=shape,
-        subject=torch.tensor(index % people),
-        is_right=torch.tensor(index % 2 == 0),
-        labels=torch.randint(0, 34, size, generator=generator, dtype=torch.uint8),
-        depth=torch.randint(0, 900, size, generator=generator).float(),
-    )
 
 
 def assert_same(read: HandSample, written: HandSample, image_error: float = 0.5 / 255 + 1e-6) -> None:
@@ -115,7 +92,7 @@ def test_a_killed_writer_loses_at_most_its_shard_and_the_next_one_continues(tmp_
     script = f"""
         import os, signal, sys
         sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]
-        from test_shards import make_sample
+        from data_helpers import make_sample
         from ownhand.data.shards import ShardWriter
         writer = ShardWriter({str(tmp_path)!r}, shard_size=4, quality=None)
         for i in range(writer.count, 11):

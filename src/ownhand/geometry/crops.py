@@ -86,18 +86,27 @@ class Crop(TensorStruct):
         """From crop pixels back to the picture of `size`."""
         return Crop(T_crop_image=torch.linalg.inv(self.T_crop_image), size=size)
 
-    def image(self, image: Float[Tensor, "*batch c h w"], padding: str = "zeros") -> Float[Tensor, "*batch c h2 w2"]:
-        """Resample a picture: bilinear, after averaging down by whole factors where the crop shrinks it.
+    def image(
+        self,
+        image: Float[Tensor, "*batch c h w"],
+        padding: str = "zeros",
+        mode: str = "bilinear",
+        shrink: int | None = None,
+    ) -> Float[Tensor, "*batch c h2 w2"]:
+        """Resample a picture, after averaging down by whole factors where the crop shrinks it.
 
         Args:
             image: The picture.
             padding: What lies outside, `zeros` or `border` (as torch's `grid_sample`).
+            mode: `bilinear` or, for labels, `nearest`.
+            shrink: Factor by which to average down first; None: the largest that suits every crop of the batch.
         """
         batch, (channels, height, width) = image.shape[:-3], image.shape[-3:]
         flat = image.reshape(-1, channels, height, width)
         T_image_crop = torch.linalg.inv(self.T_crop_image.double()).to(image.dtype)
         T_image_crop = T_image_crop.expand(*batch, 3, 3).reshape(-1, 3, 3)
-        shrink = int(torch.linalg.det(T_image_crop[:, :2, :2]).abs().sqrt().min().clamp_min(1).item() + 1e-3)
+        if shrink is None:
+            shrink = int(torch.linalg.det(T_image_crop[:, :2, :2]).abs().sqrt().min().clamp_min(1).item() + 1e-3)
         if shrink > 1:
             flat = F.avg_pool2d(flat, shrink, ceil_mode=True, count_include_pad=False)
         grid_height, grid_width = flat.shape[-2] * shrink, flat.shape[-1] * shrink
@@ -106,7 +115,5 @@ class Crop(TensorStruct):
         pixels = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], -1).reshape(-1, 3)
         source = (pixels @ T_image_crop.mT)[..., :2]
         grid = source / source.new_tensor([grid_width, grid_height]) * 2 - 1
-        out = F.grid_sample(
-            flat, grid.reshape(-1, *self.size, 2), mode="bilinear", padding_mode=padding, align_corners=False
-        )
+        out = F.grid_sample(flat, grid.reshape(-1, *self.size, 2), mode=mode, padding_mode=padding, align_corners=False)
         return out.reshape(*batch, channels, *self.size)
