@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from ownhand.geometry.camera import Camera
 from ownhand.geometry.meshes import vertex_normals
 from ownhand.render import kernels
 from ownhand.render.checks import checked
+from ownhand.render.device import kept, search_tree, start, uploaded
 from ownhand.render.scene import MAX_LIGHTS, Mesh, Scene, Surface, Texture
 
 Array = np.ndarray
@@ -85,6 +85,7 @@ def render(
     if min(height, width) < 1 or abs(np.linalg.det(K)) < 1e-9:
         raise ValueError(f"expected an invertible K and a picture of at least 1 x 1, got {K.tolist()}, {camera.size}")
 
+    start()
     order = sorted(range(len(scene.meshes)), key=lambda k: scene.meshes[k].shadow_catcher)
     meshes = [scene.meshes[k] for k in order]
     solids = sum(not mesh.shadow_catcher for mesh in meshes)
@@ -163,46 +164,6 @@ def _covered(meshes: list[Mesh], K: Array, height: int, width: int) -> tuple[int
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-_uploads: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
-
-
-def _cached(owner: Any, key: Any, make: Any) -> Any:
-    """`make()` once per owner and key; forgotten with the owner."""
-    values = _uploads.setdefault(owner, {})
-    if key not in values:
-        values[key] = make()
-    return values[key]
-
-
-def search_tree(surface: Surface, verts: Array, device: str, occurrence: int = 0) -> wp.Mesh:
-    """Warp's mesh of a surface posed as `verts`; refitted where the surface has a rest shape.
-
-    The tree never depends on what was drawn before, so neither does a picture.
-
-    Args:
-        surface: Owns the tree.
-        verts: Vertex positions.
-        device: Warp device.
-        occurrence: Tells several meshes of one surface in one scene apart.
-    """
-
-    def indices() -> wp.array:
-        return wp.array(surface.faces.ravel(), dtype=wp.int32, device=device)
-
-    if surface.rest is None:
-        return wp.Mesh(
-            wp.array(verts, dtype=wp.vec3, device=device), _cached(surface, ("indices", device), indices)
-        )
-    mesh = _cached(
-        surface,
-        ("tree", device, occurrence),
-        lambda: wp.Mesh(wp.array(surface.rest, dtype=wp.vec3, device=device), indices()),
-    )
-    mesh.points.assign(verts)
-    mesh.refit()
-    return mesh
-
-
 def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
     """The kernels' description of each mesh, and what must outlive the launch."""
     occurrences: Counter[Surface] = Counter()
@@ -219,16 +180,13 @@ def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
         for name, dtype in (("labels", wp.int32), ("uv", wp.vec2), ("uv_faces", wp.int32)):
             values = getattr(surface, name)
             if values is not None:
-                flat = values if name == "uv" else values.ravel()
-                array = _cached(
-                    surface, (name, device), lambda v=flat, d=dtype: wp.array(v, dtype=d, device=device)
-                )
-                setattr(instance, name, array)
-        if material.texture is not None:
-            texture = material.texture
+                values = values if name == "uv" else values.ravel()
+                setattr(instance, name, uploaded(surface, name, values, dtype, device))
+        texture = material.texture
+        if texture is not None:
             instance.texture_height, instance.texture_width = texture.colour.shape[:2]
-            instance.texels, instance.texture_levels = _cached(
-                texture, device, lambda t=texture: _mip_levels(t, device)
+            instance.texels, instance.texture_levels = kept(
+                texture, (device,), lambda t=texture: _mip_levels(t, device)
             )
         instance.colour = wp.vec3(*map(float, material.colour))
         instance.specular = wp.vec3(*map(float, np.broadcast_to(material.specular, 3)))
@@ -243,7 +201,7 @@ def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
 def _normals(mesh: Mesh) -> Array:
     if mesh.normals is not None:
         return mesh.normals
-    faces = _cached(mesh.surface, "faces", lambda: torch.from_numpy(mesh.surface.faces.astype(np.int64)))
+    faces = kept(mesh.surface, ("faces",), lambda: torch.from_numpy(mesh.surface.faces.astype(np.int64)))
     return vertex_normals(torch.from_numpy(mesh.verts), faces).numpy()
 
 

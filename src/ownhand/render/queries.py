@@ -1,0 +1,192 @@
+"""Distances between meshes, and how deep a mesh penetrates itself, by the ray tracer's search trees."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+
+import numpy as np
+import torch
+import warp as wp
+from jaxtyping import Float
+
+from ownhand.geometry.meshes import vertex_normals
+from ownhand.render.checks import checked
+from ownhand.render.device import kept, search_tree, start, uploaded
+from ownhand.render.scene import Surface
+
+wp.set_module_options({"enable_backward": False})
+
+Array = np.ndarray
+MAX_CROSSINGS = 32
+
+
+def signed_distance(
+    points: Float[Array, "n 3"], verts: Float[Array, "v 3"], surface: Surface, *, device: str = "cpu"
+) -> tuple[Float[Array, "n"], Float[Array, "n 3"]]:
+    """Distance of points to a closed mesh [m], negative inside, and the closest point of the mesh.
+
+    The sign is that of the angle-weighted pseudonormal (Bærentzen & Aanæs 2005): exact for a closed mesh that does not
+    penetrate itself.
+
+    Raises:
+        ValueError: Values that are not finite or of another shape.
+    """
+    points, verts = checked("points", points, (None, 3)), _posed(verts, surface)
+    start()
+    tree = search_tree(surface, verts, device)
+    distance = wp.empty(len(points), dtype=float, device=device)
+    closest = wp.empty(len(points), dtype=wp.vec3, device=device)
+    cloud = wp.array(points, dtype=wp.vec3, device=device)
+    wp.launch(_signed_distance, len(points), [tree.id, cloud, distance, closest], device=device)
+    return distance.numpy(), closest.numpy()
+
+
+def self_penetration_depth(
+    verts: Float[Array, "v 3"],
+    surface: Surface,
+    *,
+    ignore: Collection[tuple[int, int]] = (),
+    device: str = "cpu",
+) -> Float[Array, "v"]:
+    """How deep each vertex lies inside another part of its own mesh [m]; 0 outside.
+
+    A vertex is inside when a ray along its normal leaves the mesh more often than it enters it, and its depth is the
+    distance to the nearest part that it lies behind. Where that is a neighbour of its own part (a crease at a bent
+    joint), it does not count.
+
+    Args:
+        verts: Vertex positions [m].
+        surface: Topology; `labels` are the parts of the faces. With `rest`, the search trees are refitted.
+        ignore: Pairs of neighbouring parts, in either order. A part never penetrates itself.
+        device: Warp's name of the device.
+
+    Raises:
+        ValueError: The surface has no labels, or values that are not finite or of another shape.
+    """
+    if surface.labels is None:
+        raise ValueError("expected a surface with part labels, got one without")
+    verts = _posed(verts, surface)
+    start()
+    tree = search_tree(surface, verts, device)
+    parts = kept(surface, ("parts",), partial(_Parts, surface))
+    count = int(surface.labels.max()) + 1
+    ignored = np.eye(count, dtype=np.int32)
+    for a, b in ignore:
+        if max(a, b) < count:
+            ignored[a, b] = ignored[b, a] = 1
+
+    faces = torch.from_numpy(surface.faces.astype(np.int64))
+    normals = wp.array(vertex_normals(torch.from_numpy(verts), faces).numpy(), dtype=wp.vec3, device=device)
+    inside = wp.empty(len(verts), dtype=wp.int32, device=device)
+    wp.launch(_leaves_more_than_enters, len(verts), [tree.id, normals, MAX_CROSSINGS, inside], device=device)
+    depth = np.zeros(len(verts), np.float32)
+    found = np.flatnonzero(inside.numpy()).astype(np.int32)
+    if not len(found):
+        return depth
+
+    trees = [search_tree(part, verts, device) for part in parts.surfaces]
+    depths = wp.empty(len(found), dtype=float, device=device)
+    inputs = [
+        wp.array([t.id for t in trees], dtype=wp.uint64, device=device),
+        wp.array(parts.labels, dtype=wp.int32, device=device),
+        wp.array(ignored, dtype=wp.int32, device=device),
+        uploaded(surface, "part_of_vertex", parts.of_vertex, wp.int32, device),
+        tree.points,
+        wp.array(found, dtype=wp.int32, device=device),
+        depths,
+    ]
+    wp.launch(_depth_behind_parts, len(found), inputs, device=device)
+    depth[found] = depths.numpy()
+    return depth
+
+
+class _Parts:
+    """A surface cut into one surface per part label. All share the whole's vertices."""
+
+    def __init__(self, surface: Surface) -> None:
+        assert surface.labels is not None
+        self.labels = np.unique(surface.labels).astype(np.int32)
+        self.surfaces = [
+            Surface(faces=surface.faces[surface.labels == label], rest=surface.rest) for label in self.labels
+        ]
+        vertices = len(surface.rest) if surface.rest is not None else surface.vertex_count
+        self.of_vertex = np.full(vertices, -1, np.int32)
+        # On a border between parts the largest label wins; either would do.
+        order = np.argsort(surface.labels, kind="stable")
+        self.of_vertex[surface.faces[order]] = surface.labels[order, None]
+
+
+def _posed(verts: Array, surface: Surface) -> Array:
+    shape = (None, 3) if surface.rest is None else surface.rest.shape
+    verts = checked("a mesh's vertices", verts, shape)
+    if surface.vertex_count > len(verts):
+        raise ValueError(f"expected at least {surface.vertex_count} vertices for these faces, got {len(verts)}")
+    return verts
+
+
+@wp.kernel
+def _signed_distance(
+    mesh: wp.uint64,
+    points: wp.array(dtype=wp.vec3),
+    distance: wp.array(dtype=float),
+    closest: wp.array(dtype=wp.vec3),
+):
+    i = wp.tid()
+    q = wp.mesh_query_point_sign_normal(mesh, points[i], 1.0e6)
+    p = wp.mesh_eval_position(mesh, q.face, q.u, q.v)
+    closest[i] = p
+    distance[i] = q.sign * wp.length(p - points[i])
+
+
+@wp.kernel
+def _leaves_more_than_enters(
+    mesh: wp.uint64, normals: wp.array(dtype=wp.vec3), limit: int, inside: wp.array(dtype=wp.int32)
+):
+    """Signed crossings of a ray from just outside each vertex: the winding number there, for a closed mesh."""
+    i = wp.tid()
+    step = 1.0e-5
+    direction = normals[i]
+    origin = wp.mesh_get(mesh).points[i] + direction * step
+    balance = int(0)
+    for _ in range(limit):
+        q = wp.mesh_query_ray(mesh, origin, direction, 1.0e6)
+        if not q.result:
+            break
+        if wp.dot(q.normal, direction) > 0.0:
+            balance += 1
+        else:
+            balance -= 1
+        origin = origin + direction * (q.t + step)
+    inside[i] = wp.where(balance > 0, 1, 0)
+
+
+@wp.kernel
+def _depth_behind_parts(
+    trees: wp.array(dtype=wp.uint64),
+    labels: wp.array(dtype=wp.int32),
+    ignored: wp.array2d(dtype=wp.int32),
+    part_of_vertex: wp.array(dtype=wp.int32),
+    points: wp.array(dtype=wp.vec3),
+    vertices: wp.array(dtype=wp.int32),
+    depth: wp.array(dtype=float),
+):
+    """Distance to the nearest other part that the vertex lies behind; 0 where this is an ignored neighbour."""
+    i = wp.tid()
+    p = points[vertices[i]]
+    mine = part_of_vertex[vertices[i]]
+    best = float(1.0e6)
+    depth[i] = 0.0
+    if mine < 0:
+        return
+    for k in range(trees.shape[0]):
+        if labels[k] != mine:
+            q = wp.mesh_query_point_no_sign(trees[k], p, best)
+            if q.result:
+                offset = wp.mesh_eval_position(trees[k], q.face, q.u, q.v) - p
+                normal = wp.mesh_eval_face_normal(trees[k], q.face)
+                away = wp.length(offset)
+                # On the rim of an open part the normal says nothing: the exit must lie about along it.
+                if wp.dot(offset, normal) > 0.5 * away and away > 0.0:
+                    best = away
+                    depth[i] = wp.where(ignored[mine, labels[k]] == 1, 0.0, away)
