@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ownhand.geometry.camera import Camera
-from ownhand.hand.model import HandPose
+from ownhand.hand.model import HandModel, HandPose
 from ownhand.structs import TensorStruct
 
 
@@ -25,7 +28,7 @@ class Prediction(TensorStruct):
         keypoints: The 21 joints in the picture [px].
         keypoint_confidence: Confidence of each keypoint in [0, 1].
         keypoint_depth: Depth of each joint relative to the wrist, divided by the hand's length.
-        confidence: How good the predicted shape is, larger is better; comparable between pictures of one estimator only.
+        confidence: How good the predicted shape is: larger is better, comparable between pictures of one estimator.
     """
 
     pose: HandPose | None = None
@@ -38,8 +41,52 @@ class Prediction(TensorStruct):
     confidence: Float[Tensor, "*batch"] | None = None
 
 
+class Features(NamedTuple):
+    """What a backbone sees in a picture.
+
+    Attributes:
+        pooled: One vector per picture.
+        maps: Feature maps, finest first; each one's stride is a multiple of the one before.
+    """
+
+    pooled: Float[Tensor, "batch channels"]
+    maps: tuple[Float[Tensor, "batch _ _ _"], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auxiliary(TensorStruct):
+    """What is said in training only, so that the losses can teach it; what an estimator does not say is None.
+
+    Attributes:
+        heatmap_logits: Where each of the 21 joints is; softmax over rows and columns gives probabilities.
+        part_logits: What is at each place: the classes of `HandSample.labels`.
+        depth: Depth of the hand at each place relative to the wrist, divided by the hand's length.
+        scores: Confidence by each of the targets of `confidence.TARGETS`.
+    """
+
+    heatmap_logits: Float[Tensor, "*batch 21 rows cols"] | None = None
+    part_logits: Float[Tensor, "*batch 34 rows cols"] | None = None
+    depth: Float[Tensor, "*batch rows cols"] | None = None
+    scores: Float[Tensor, "*batch 2"] | None = None
+
+
 class Estimator(nn.Module, ABC):
-    """A network that looks at pictures of one right hand each. No losses, logging or drawing inside."""
+    """A network that looks at pictures of one right hand each. No losses, logging or drawing inside.
+
+    What serves training only lies under the name `auxiliary`, and is dropped when weights are shipped.
+
+    Attributes:
+        config: What it was built from, a dataclass.
+        auxiliary: What serves training only.
+    """
+
+    config: Any
+    auxiliary: nn.Module | None
+
+    @property
+    def hand_id(self) -> str | None:
+        """The hand model that its shapes and poses belong to; None if it has none."""
+        return None
 
     @abstractmethod
     def forward(
@@ -58,3 +105,62 @@ class Estimator(nn.Module, ABC):
         Raises:
             ValueError: The estimator needs a shape and got none.
         """
+
+    def forward_training(
+        self,
+        image: Float[Tensor, "batch 3 h w"],
+        camera: Camera,
+        shape: Float[Tensor, "batch shapes"] | None = None,
+    ) -> tuple[Prediction, Auxiliary]:
+        """The same prediction, and what is said in training only. Raises as `forward`."""
+        return self(image, camera, shape), Auxiliary()
+
+
+class FeatureEstimator(Estimator):
+    """An estimator in two steps, picture -> features -> prediction, so that others can look at the features too."""
+
+    @property
+    @abstractmethod
+    def feature_channels(self) -> int:
+        """Channels of the pooled feature."""
+
+    @abstractmethod
+    def encode(self, image: Float[Tensor, "batch 3 h w"]) -> Features:
+        """Look at pictures."""
+
+    @abstractmethod
+    def predict(
+        self, features: Features, camera: Camera, shape: Float[Tensor, "batch shapes"] | None = None
+    ) -> Prediction:
+        """Estimate from features. Arguments and errors as `forward`."""
+
+    def forward(
+        self,
+        image: Float[Tensor, "batch 3 h w"],
+        camera: Camera,
+        shape: Float[Tensor, "batch shapes"] | None = None,
+    ) -> Prediction:
+        return self.predict(self.encode(image), camera, shape)
+
+
+class HandBuffers(nn.Module):
+    """A hand model that moves with the network it is in, but is no part of its weights."""
+
+    def __init__(self, model: HandModel):
+        super().__init__()
+        self._static = model
+        self._names = [field.name for field in fields(model) if isinstance(getattr(model, field.name), Tensor)]
+        for name in self._names:
+            self.register_buffer(name, getattr(model, name), persistent=False)
+
+    def forward(self) -> HandModel:
+        return replace(self._static, **{name: getattr(self, name) for name in self._names})
+
+
+def full_precision(like: Tensor) -> AbstractContextManager:
+    """Geometry is computed in full precision, also where the network around it is not."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -74,3 +74,17 @@ class Camera(TensorStruct):
     ) -> Float[Tensor, "*batch n 3"]:
         """The camera-frame points [m] at `depth` [m, along z] seen at `pixels`."""
         return self.rays(pixels) * depth[..., None]
+
+    def crop_frame(self) -> Float[Tensor, "*batch 3 3"]:
+        """The frame in which the picture looks as if taken straight ahead, as R_cam_crop.
+
+        Its z axis is the ray through the picture's centre, its x axis points to the picture's right. A crop off the
+        axis, or a rotated one, shows what lies in this frame, not in the camera's.
+        """
+        height, width = self.size
+        centre = self.K.new_tensor([width / 2, height / 2, 1])
+        K_inverse = torch.linalg.inv(self.K)
+        z = torch.nn.functional.normalize(K_inverse @ centre, dim=-1)
+        right = K_inverse[..., 0]
+        x = torch.nn.functional.normalize(right - (right * z).sum(-1, keepdim=True) * z, dim=-1)
+        return torch.stack([x, torch.linalg.cross(z, x), z], -1)

@@ -1,0 +1,286 @@
+"""Losses: pure functions, one value per sample, and the one place where they are summed.
+
+Lengths are compared relative to the wrist, in units of 0.2 m (`UNIT`). The paper takes them relative to the origin of
+MANO's rest frame, which adds the same error to all vertices of a hand when its shape is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from ownhand import metrics
+from ownhand.data.sample import HandSample
+from ownhand.estimators.base import Auxiliary, Prediction, full_precision
+from ownhand.geometry.meshes import face_normals
+from ownhand.hand.model import HandModel, HandPose
+
+UNIT = 0.2
+"""About the length of a hand [m]: makes losses on lengths of order one."""
+
+PAPER = {"verts": 1.0, "normals": 0.1, "edges": 1.0, "pose": 1.0, "shape": 1.0}
+"""Weights of Kong et al. (2022); without `shape` where the shape is given."""
+
+DENSE = {"heatmaps": 0.1, "parts": 0.1, "depth": 0.1}
+"""Weights to add where dense truth teaches the backbone."""
+
+KEYPOINTS = {"heatmaps": 1.0, "keypoints": 10.0, "keypoint_depth": 1.0}
+"""Weights of the keypoint network."""
+
+CONFIDENCE = {"rank_shape": 1.0, "rank_size_free": 1.0}
+"""Weights of the confidence predictor. The two scores share nothing, so the weights do not matter."""
+
+
+def training_loss(
+    prediction: Prediction,
+    auxiliary: Auxiliary,
+    sample: HandSample,
+    hand: HandModel,
+    weights: Mapping[str, float] = PAPER,
+) -> dict[str, Float[Tensor, "batch"]]:
+    """Every term named in `weights`, unweighted, and their weighted sum as `total`.
+
+    Args:
+        prediction: What the estimator said.
+        auxiliary: What it said in training only.
+        sample: The truth.
+        hand: The hand model of both.
+        weights: Weight of each term.
+
+    Returns:
+        One value per sample of each term.
+
+    Raises:
+        ValueError: A weight has no term, or a term needs what the prediction or the sample lacks.
+    """
+
+    @cache
+    def true_verts() -> Tensor:
+        at_origin = replace(_given(sample.pose, "sample.pose"), t_cam_root=torch.zeros_like(sample.joints[..., 0, :]))
+        return hand.shaped(_given(sample.shape, "sample.shape")).posed(at_origin).verts
+
+    def verts() -> Tensor:
+        joints = _given(prediction.joints, "prediction.joints")
+        return _given(prediction.verts, "prediction.verts") - joints[..., :1, :]
+
+    def score(i: int) -> Tensor:
+        return _given(auxiliary.scores, "auxiliary.scores")[..., i]
+
+    def shapes() -> tuple[Tensor, Tensor]:
+        return _given(prediction.shape, "prediction.shape"), _given(sample.shape, "sample.shape")
+
+    size = sample.camera.size
+    terms: dict[str, Callable[[], Tensor]] = {
+        "verts": lambda: vertex_loss(verts(), true_verts()),
+        "normals": lambda: normal_loss(verts(), true_verts(), hand.faces),
+        "edges": lambda: edge_loss(verts(), true_verts(), hand.faces),
+        "pose": lambda: pose_loss(_given(prediction.pose, "prediction.pose"), _given(sample.pose, "sample.pose")),
+        "shape": lambda: shape_loss(*shapes()),
+        "heatmaps": lambda: heatmap_loss(
+            _given(auxiliary.heatmap_logits, "auxiliary.heatmap_logits"), sample.keypoints, size
+        ),
+        "keypoints": lambda: keypoint_loss(
+            _given(prediction.keypoints, "prediction.keypoints"), sample.keypoints, size
+        ),
+        "keypoint_depth": lambda: keypoint_depth_loss(
+            _given(prediction.keypoint_depth, "prediction.keypoint_depth"), sample.joints
+        ),
+        "parts": lambda: part_loss(
+            _given(auxiliary.part_logits, "auxiliary.part_logits"), _given(sample.labels, "sample.labels")
+        ),
+        "depth": lambda: depth_loss(
+            _given(auxiliary.depth, "auxiliary.depth"), _given(sample.depth, "sample.depth"), sample.joints
+        ),
+        "rank_shape": lambda: ranking_loss(score(0), metrics.shape_error(*shapes())),
+        "rank_size_free": lambda: ranking_loss(
+            score(1), metrics.size_free_error_mm(*shapes(), hand), _given(sample.subject, "sample.subject")
+        ),
+    }
+    if unknown := weights.keys() - terms.keys():
+        raise ValueError(f"no loss is named {', '.join(sorted(unknown))}: expected some of {', '.join(terms)}")
+    with full_precision(sample.joints):
+        values = {name: terms[name]() for name in weights}
+        total = torch.stack([weight * values[name] for name, weight in weights.items()]).sum(0)
+    return values | {"total": total}
+
+
+T = TypeVar("T")
+
+
+def _given(value: T | None, name: str) -> T:
+    if value is None:
+        raise ValueError(f"the loss needs {name}, which is None")
+    return value
+
+
+def vertex_loss(
+    verts: Float[Tensor, "*batch verts 3"], truth: Float[Tensor, "*batch verts 3"]
+) -> Float[Tensor, "*batch"]:
+    """Mean absolute error of the vertices' coordinates, relative to the wrist [0.2 m]."""
+    return (verts - truth).abs().mean((-2, -1)) / UNIT
+
+
+def normal_loss(
+    verts: Float[Tensor, "*batch verts 3"], truth: Float[Tensor, "*batch verts 3"], faces: Int[Tensor, "faces 3"]
+) -> Float[Tensor, "*batch"]:
+    """Mean absolute cosine between each edge of a face and the face's true normal (Wang et al. 2018)."""
+    edges = F.normalize(_edges(verts, faces), dim=-1, eps=1e-9)
+    return (edges * face_normals(truth, faces)[..., None, :]).sum(-1).abs().mean((-2, -1))
+
+
+def edge_loss(
+    verts: Float[Tensor, "*batch verts 3"], truth: Float[Tensor, "*batch verts 3"], faces: Int[Tensor, "faces 3"]
+) -> Float[Tensor, "*batch"]:
+    """Mean absolute error of the lengths of all faces' edges [0.2 m]."""
+    error = _edges(verts, faces).norm(dim=-1) - _edges(truth, faces).norm(dim=-1)
+    return error.abs().mean((-2, -1)) / UNIT
+
+
+def _edges(verts: Float[Tensor, "*batch verts 3"], faces: Int[Tensor, "faces 3"]) -> Float[Tensor, "*batch faces 3 3"]:
+    corners = verts.index_select(-2, faces.flatten()).unflatten(-2, (-1, 3))
+    return corners.roll(-1, -2) - corners
+
+
+def pose_loss(pose: HandPose, truth: HandPose) -> Float[Tensor, "*batch"]:
+    """Mean absolute error of the 16 rotations in the 6D representation (Zhou et al. 2019)."""
+    root = (pose.R_cam_root - truth.R_cam_root)[..., None, :, :2]
+    rest = (pose.R_parent_joint - truth.R_parent_joint)[..., :2]
+    return torch.cat([root, rest], -3).abs().mean((-3, -2, -1))
+
+
+def shape_loss(shape: Float[Tensor, "*batch n"], truth: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
+    """Mean absolute error of the shape coefficients [standard deviations]."""
+    return (shape - truth).abs().mean(-1)
+
+
+def heatmap_target(
+    cells: Float[Tensor, "*batch 2"], rows: int, cols: int, sigma: float
+) -> Float[Tensor, "*batch rows cols"]:
+    """A probability for each cell: a Gaussian around the joint; what of it lies outside the map is spread evenly.
+
+    So a joint outside the picture teaches the network to be unsure.
+
+    Args:
+        cells: Where the joint is, x and y [cells].
+        rows: Height of the map.
+        cols: Width of the map.
+        sigma: Standard deviation [cells].
+    """
+
+    def share(n: int, at: Tensor) -> Tensor:
+        borders = torch.arange(n + 1, device=at.device, dtype=at.dtype)
+        return torch.special.ndtr((borders - at[..., None]) / sigma).diff(dim=-1)
+
+    inside = share(rows, cells[..., 1])[..., :, None] * share(cols, cells[..., 0])[..., None, :]
+    outside = 1 - inside.sum((-2, -1), keepdim=True)
+    return inside + outside.clamp_min(0) / (rows * cols)
+
+
+def heatmap_loss(
+    logits: Float[Tensor, "*batch joints rows cols"],
+    keypoints: Float[Tensor, "*batch joints 2"],
+    size: tuple[int, int],
+    sigma: float = 1.0,
+) -> Float[Tensor, "*batch"]:
+    """Cross-entropy between each joint's softmaxed heatmap and its target, less the least possible (KL divergence).
+
+    Args:
+        logits: The heatmaps.
+        keypoints: Where the joints are [px].
+        size: Height and width of the picture [px].
+        sigma: Standard deviation of the target [cells].
+    """
+    rows, cols = logits.shape[-2:]
+    target = heatmap_target(keypoints * keypoints.new_tensor([cols / size[1], rows / size[0]]), rows, cols, sigma)
+    log_probability = logits.flatten(-2).log_softmax(-1)
+    divergence = torch.special.xlogy(target, target).flatten(-2) - target.flatten(-2) * log_probability
+    return divergence.sum(-1).mean(-1)
+
+
+def keypoint_loss(
+    keypoints: Float[Tensor, "*batch joints 2"], truth: Float[Tensor, "*batch joints 2"], size: tuple[int, int]
+) -> Float[Tensor, "*batch"]:
+    """Mean absolute error of the keypoints that lie in the picture [sides of the picture]."""
+    extent = truth.new_tensor([size[1], size[0]])
+    inside = ((truth >= 0) & (truth <= extent)).all(-1)
+    error = ((keypoints - truth) / extent).abs().mean(-1)
+    return _masked_mean(error, inside)
+
+
+def keypoint_depth_loss(
+    depth: Float[Tensor, "*batch 21"], joints: Float[Tensor, "*batch 21 3"]
+) -> Float[Tensor, "*batch"]:
+    """Mean absolute error of the joints' depths relative to the wrist [lengths of the hand].
+
+    Args:
+        depth: Predicted.
+        joints: True joints, camera frame [m].
+    """
+    truth = (joints[..., 2] - joints[..., :1, 2]) / metrics.hand_length(joints)[..., None]
+    return (depth - truth).abs().mean(-1)
+
+
+def part_loss(
+    logits: Float[Tensor, "*batch classes rows cols"], labels: Shaped[Tensor, "*batch h w"]
+) -> Float[Tensor, "*batch"]:
+    """Mean cross-entropy of the part labels at the cells' centres."""
+    target = _at_cells(labels, logits.shape[-2:]).long()
+    log_probability = logits.log_softmax(-3)
+    return -log_probability.gather(-3, target[..., None, :, :]).mean((-3, -2, -1))
+
+
+def depth_loss(
+    depth: Float[Tensor, "*batch rows cols"], truth: Float[Tensor, "*batch h w"], joints: Float[Tensor, "*batch 21 3"]
+) -> Float[Tensor, "*batch"]:
+    """Mean absolute error, where the hand is, of its depth relative to the wrist [lengths of the hand].
+
+    Args:
+        depth: Predicted.
+        truth: Depth along the optical axis [mm], 0 where no hand is.
+        joints: True joints, camera frame [m].
+    """
+    truth = _at_cells(truth, depth.shape[-2:])
+    relative = (truth / 1000 - joints[..., :1, None, 2]) / metrics.hand_length(joints)[..., None, None]
+    return _masked_mean((depth - relative).abs().flatten(-2), (truth > 0).flatten(-2))
+
+
+def ranking_loss(
+    score: Float[Tensor, "batch"],
+    error: Float[Tensor, "batch"],
+    group: Int[Tensor, "batch"] | None = None,
+    margin: float = 1.0,
+) -> Float[Tensor, "batch"]:
+    """Margin ranking loss over all pairs: a smaller error should score higher, by `margin` at least.
+
+    Args:
+        score: Predicted.
+        error: What orders the samples.
+        group: Compare only within a group (a person); over the whole batch when None.
+        margin: How much higher.
+
+    Returns:
+        Each sample's share; their mean over the batch is the mean over the pairs.
+    """
+    better = (error[None, :] - error[:, None]).sign()
+    compared = better != 0
+    if group is not None:
+        compared &= group[None, :] == group[:, None]
+    loss = (margin - better * (score[:, None] - score[None, :])).clamp_min(0) * compared
+    return loss.sum(-1) * len(score) / compared.sum().clamp_min(1)
+
+
+def _at_cells(picture: Shaped[Tensor, "*batch h w"], cells: tuple[int, ...]) -> Shaped[Tensor, "*batch rows cols"]:
+    """The pixels nearest to the centres of coarser cells."""
+    flat = picture.reshape(-1, 1, *picture.shape[-2:]).float()
+    return F.interpolate(flat, size=tuple(cells), mode="nearest-exact").reshape(*picture.shape[:-2], *cells)
+
+
+def _masked_mean(values: Float[Tensor, "*batch n"], mask: Shaped[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
+    return (values * mask).sum(-1) / mask.sum(-1).clamp_min(1)
