@@ -12,9 +12,10 @@ from ownhand.hand.anatomy import anatomical_axes
 from ownhand.synth.poses import sample_poses
 from tools.build_hand import asset
 from tools.build_hand.cut import cut_hand
+from tools.build_hand.people import fit_people
 from tools.build_hand.regressor import fit_joint_regressor
 from tools.build_hand.rig import rig
-from tools.build_hand.shapes import GENERATORS, displacement_fields, vertex_normals
+from tools.build_hand.shapes import Fields, shape_fields, vertex_normals
 from tools.build_hand.source import read_body
 
 POSES = 4000
@@ -25,31 +26,15 @@ def build(source: Path) -> dict[str, np.ndarray]:
     cut = cut_hand(read_body(source))
     rigged = rig(cut)
     joints, tips = torch.from_numpy(rigged.joints), torch.from_numpy(rigged.tips)
-    axes = anatomical_axes(joints, tips).numpy()
-    fields, joint_fields = displacement_fields(rigged, vertex_normals(rigged.verts, cut.faces), axes)
     n = cut.hand_verts
-    T = rigged.verts[:n].ravel()
-    flat = fields[:, :n].reshape(len(fields), -1)
-    size_part = flat @ T / (T @ T)
-    fields = fields - size_part[:, None, None] * rigged.verts
-    joint_fields = joint_fields - size_part[:, None, None] * rigged.joints
-    sd = np.array(list(GENERATORS.values()))
-    weighted = sd[:, None] * fields[:, :n].reshape(len(fields), -1)
-    values, vectors = np.linalg.eigh(weighted @ weighted.T)
-    mix = (vectors[:, ::-1][:, :9].T * sd) * 1.0
-    mix *= np.sign(mix.sum(1, keepdims=True))
-    proportions = np.einsum("pg,gvc->vcp", mix, fields)
-    size_sd = 0.065
-    rng = np.random.default_rng(0)
-    beta = rng.normal(size=(150, 10))
-    verts = rigged.verts * (1 + size_sd * beta[:, :1, None]) + np.einsum("vcp,np->nvc", proportions, beta[:, 1:])
-    joint_basis = np.einsum("pg,gvc->vcp", mix, joint_fields)
-    people_joints = rigged.joints * (1 + size_sd * beta[:, :1, None]) + np.einsum(
-        "vcp,np->nvc", joint_basis, beta[:, 1:]
-    )
-    regressor = fit_joint_regressor(verts, people_joints, rigged.verts, n)
-    error = np.linalg.norm(np.einsum("jv,nvc->njc", regressor, verts) - people_joints, axis=-1) * 1000
-    print(f"joint regressor: mean {error.mean():.2f} mm, max {error.max():.2f} mm, {(regressor > 0).sum()} entries")
+    axes = anatomical_axes(joints, tips).numpy()
+    normals = vertex_normals(rigged.verts, cut.faces)
+    fields = shape_fields(rigged, normals, axes, n)
+    people = fit_people(fields, rigged, cut)
+    template = Fields(rigged.verts[None], rigged.joints[None])
+    regressor = fit_joint_regressor(template, people.basis, n)
+    error = np.square(np.tensordot(people.basis.verts, regressor, ((1,), (1,))).swapaxes(1, 2) - people.basis.joints)
+    print(np.sqrt(error.sum((0, 2))).round(5) * 1000, (regressor > 0).sum(1))
     R = sample_poses(POSES, 0, torch.from_numpy(axes).float())
     rotvec = roma.rotmat_to_rotvec(R).flatten(1).double().numpy()
     mean = rotvec.mean(0)
@@ -57,8 +42,10 @@ def build(source: Path) -> dict[str, np.ndarray]:
     pose_basis = np.zeros((n, 3, 135))
     return {
         "template": rigged.verts.astype(np.float32),
-        "size_sd": np.float32(size_sd),
-        "proportions": proportions.astype(np.float32),
+        "size_sd": np.float32((people.basis.verts[0] * rigged.verts).sum() / (rigged.verts**2).sum()),
+        "proportions": np.moveaxis(people.basis.verts[1:], 0, -1).astype(np.float32),
+        "people_mean": people.mean.astype(np.float32),
+        "people_covariance": people.covariance.astype(np.float32),
         "faces": cut.faces.astype(np.uint16),
         "uv": cut.uv.astype(np.float32),
         "uv_faces": cut.uv_faces.astype(np.uint16),

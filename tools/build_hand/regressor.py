@@ -5,30 +5,32 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
-CANDIDATES = 160
-SUM_WEIGHT = 1.0
+from tools.build_hand.shapes import Fields
+
+CANDIDATES = 500
+SUM_WEIGHT = 10.0
+NEGLIGIBLE = 1e-4
 
 
-def fit_joint_regressor(verts: np.ndarray, joints: np.ndarray, template: np.ndarray, allowed: int) -> np.ndarray:
-    """Non-negative least squares from the nearest vertices.
+def fit_joint_regressor(template: Fields, basis: Fields, hand_verts: int) -> np.ndarray:
+    """Non-negative least squares over the hand's vertices nearest to each joint.
 
-    Args:
-        verts: [people verts 3] m.
-        joints: [people 16 3] m.
-        template: [verts 3] m; candidates are the vertices nearest to each joint here.
-        allowed: Vertices from this index on are never used.
+    Coefficients are independent with unit variance, so the mean squared error over people is the sum of squared errors
+    of the template and of each basis field.
 
     Returns:
         [16 verts], rows sum to 1.
     """
-    out = np.zeros((16, template.shape[0]))
-    rest = joints.mean(0)
+    verts = np.concatenate([template.verts, basis.verts])
+    joints = np.concatenate([template.joints, basis.joints])
+    out = np.zeros((16, verts.shape[1]))
     for j in range(16):
-        near = np.argsort(np.linalg.norm(template[:allowed] - rest[j], axis=1), kind="stable")[:CANDIDATES]
+        distance = np.linalg.norm(template.verts[0, :hand_verts] - template.joints[0, j], axis=1)
+        near = np.argsort(distance, kind="stable")[:CANDIDATES]
         A = verts[:, near].transpose(0, 2, 1).reshape(-1, len(near))
         A = np.concatenate([A, np.full((1, len(near)), SUM_WEIGHT)])
         b = np.append(joints[:, j].ravel(), SUM_WEIGHT)
         weights = nnls(A, b)[0]
-        weights[weights < 1e-3] = 0
+        weights[weights < NEGLIGIBLE] = 0
         out[j, near] = weights / weights.sum()
     return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from tools.build_hand.rig import Rig
@@ -26,14 +28,37 @@ GENERATORS = {
 STEP = 1e-4
 
 
-def displacement_fields(rig: Rig, normals: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives of vertices [generators verts 3] and joints [generators 16 3] by each generator."""
-    fields, joint_fields = [], []
+@dataclass(frozen=True)
+class Fields:
+    """Displacements of the template, one per way of being different.
+
+    Attributes:
+        verts: [fields verts 3] m.
+        joints: [fields 16 3] m.
+    """
+
+    verts: np.ndarray
+    joints: np.ndarray
+
+    def mixed(self, mix: np.ndarray) -> Fields:
+        """Linear combinations; mix is [new old]."""
+        return Fields(np.tensordot(mix, self.verts, 1), np.tensordot(mix, self.joints, 1))
+
+
+def shape_fields(rig: Rig, normals: np.ndarray, axes: np.ndarray, hand_verts: int) -> Fields:
+    """Field 0 is size, the template itself; the others are the generators without their share of size.
+
+    Without: orthogonal to the template over the hand's vertices, so that the best scale about the wrist stays.
+    """
+    verts, joints = [rig.verts], [rig.joints]
+    T = rig.verts[:hand_verts]
     for name in GENERATORS:
-        up, down = (_deform(rig, normals, axes, {name: s * STEP}) for s in (1, -1))
-        fields.append((up[0] - down[0]) / (2 * STEP))
-        joint_fields.append((up[1] - down[1]) / (2 * STEP))
-    return np.stack(fields), np.stack(joint_fields)
+        up, down = (_deform(rig, normals, axes, {name: sign * STEP}) for sign in (1, -1))
+        field, joint_field = ((a - b) / (2 * STEP) for a, b in zip(up, down, strict=True))
+        size = (field[:hand_verts] * T).sum() / (T * T).sum()
+        verts.append(field - size * rig.verts)
+        joints.append(joint_field - size * rig.joints)
+    return Fields(np.stack(verts), np.stack(joints))
 
 
 def _deform(rig: Rig, normals: np.ndarray, axes: np.ndarray, amount: dict[str, float]):
@@ -56,7 +81,7 @@ def _deform(rig: Rig, normals: np.ndarray, axes: np.ndarray, amount: dict[str, f
     moved = joints + np.einsum("jab,vjb->vja", stretch, rig.verts[:, None] - rig.joints)
     verts = np.einsum("vj,vja->va", rig.weights, moved)
     x = rig.verts
-    wrist = _bump(np.abs(x[:, 0] + 0.01), 0.035) + (x[:, 0] < -0.01) * (1 - _bump(np.abs(x[:, 0] + 0.01), 0.035))
+    wrist = _bump(np.maximum(x[:, :1] + 0.01, 0), 0.035)
     verts = verts + (np.expm1(p["wrist"]) * wrist)[:, None] * x * [0, 1, 1]
     thenar = 0.55 * rig.joints[1] + 0.45 * rig.joints[2] + [0, 0, -0.012]
     hypothenar = np.array([0.045, -0.030, -0.012])
@@ -66,8 +91,8 @@ def _deform(rig: Rig, normals: np.ndarray, axes: np.ndarray, amount: dict[str, f
 
 
 def _bump(x: np.ndarray, radius: float) -> np.ndarray:
-    d = np.abs(x) if x.ndim == 1 else np.linalg.norm(x, axis=1)
-    return np.exp(-((d / radius) ** 2))
+    """1 at the origin of x [verts any], falling off like a Gaussian."""
+    return np.exp(-((np.linalg.norm(x, axis=1) / radius) ** 2))
 
 
 def vertex_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:

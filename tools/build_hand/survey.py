@@ -5,11 +5,18 @@ Computed from the individual records: 1,986 women and 4,082 men. Correlations ar
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from ownhand.hand.measure import SURVEY, SurveyLandmarks
 from ownhand.hand.skeleton import ROTATING_21, TIPS_21
+
+if TYPE_CHECKING:
+    from tools.build_hand.cut import Cut
+    from tools.build_hand.rig import Rig
 
 SEXES = ("women", "men")
 MEANS = np.array([[181.1, 108.7, 78.2, 186.6, 154.8], [193.3, 116.5, 88.3, 212.3, 175.9]])  # mm, in the order of SURVEY
@@ -39,17 +46,21 @@ MEAN = MEANS.mean(0)  # of a population half women, half men
 assert MEANS.shape[1] == len(SURVEY)
 
 
-def measure(rig, cut) -> np.ndarray:
-    """The survey's measurements [mm] of a rigged template."""
+def landmarks_on(rig: Rig, cut: Cut) -> SurveyLandmarks:
+    """Where to measure the rigged template and everybody who deforms it."""
+    arrays = (rig.verts, rig.joints, cut.faces, rig.weights)
+    return SurveyLandmarks.on(*(torch.from_numpy(np.ascontiguousarray(a)) for a in arrays))
+
+
+def measure_people(landmarks: SurveyLandmarks, verts: Tensor, joints_16: Tensor, rig: Rig) -> Tensor:
+    """Measurements [*batch 5] mm of vertices [*batch verts 3] and joints [*batch 16 3]."""
+    joints = joints_16.new_zeros(*joints_16.shape[:-2], 21, 3)
+    joints[..., list(ROTATING_21), :] = joints_16
+    joints[..., list(TIPS_21), :] = verts[..., rig.tip_verts.tolist(), :]
+    return landmarks.measure(verts, joints)
+
+
+def measure(rig: Rig, cut: Cut) -> np.ndarray:
+    """Measurements [5] mm of the rigged template."""
     verts, joints = torch.from_numpy(rig.verts), torch.from_numpy(rig.joints)
-    weights = torch.from_numpy(rig.weights)
-    landmarks = SurveyLandmarks.on(verts, joints, torch.from_numpy(cut.faces), weights)
-    return landmarks.measure(verts, joints_21(joints, verts[rig.tip_verts])).numpy()
-
-
-def joints_21(joints_16: torch.Tensor, tips: torch.Tensor) -> torch.Tensor:
-    """Joints [*batch 16 3] and fingertips [*batch 5 3] in the order of the 21 joints."""
-    out = joints_16.new_zeros(*joints_16.shape[:-2], 21, 3)
-    out[..., list(ROTATING_21), :] = joints_16
-    out[..., list(TIPS_21), :] = tips
-    return out
+    return measure_people(landmarks_on(rig, cut), verts, joints, rig).numpy()
