@@ -121,9 +121,10 @@ def _move(sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, 
     inside = ((keypoints >= 0) & (keypoints < size)).all(-1)
     shrink = max(1, int(longer / size))  # not by each batch's own scales
 
-    def nearest(x: Tensor) -> Tensor:
-        return crop.image(x[:, None].float(), mode="nearest", shrink=1)[:, 0].to(x.dtype)
-
+    maps = {name: x for name in ("labels", "depth") if (x := getattr(sample, name)) is not None}
+    if maps:
+        moved = crop.image(torch.stack([x.float() for x in maps.values()], 1), mode="nearest", shrink=1)
+        maps = {name: x.to(maps[name].dtype) for name, x in zip(maps, moved.unbind(1), strict=True)}
     return replace(
         sample,
         image=crop.image(sample.image, padding="border", shrink=shrink),
@@ -132,37 +133,35 @@ def _move(sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, 
         visible=sample.visible & inside,
         joints=sample.joints @ R.mT,
         pose=pose,
-        labels=None if sample.labels is None else nearest(sample.labels),
-        depth=None if sample.depth is None else nearest(sample.depth),
+        **maps,
     )
 
 
 def _hide(sample: HandSample, config: Augmentation, uniform: Float[Tensor, "batch 17"]) -> HandSample:
     """Two rectangles of one colour or of the mirrored picture."""
-    if not config.patches:
+    rows = (uniform[:, 0] < config.patches).nonzero()[:, 0]
+    if not len(rows):
         return sample
-    height, width = sample.image.shape[-2:]
+    image, keypoints, visible = sample.image[rows], sample.keypoints[rows], sample.visible[rows]
+    height, width = image.shape[-2:]
     xs, ys = torch.arange(width) + 0.5, torch.arange(height) + 0.5
-    image, hidden = sample.image, torch.zeros(len(uniform), height, width, dtype=torch.bool)
-    visible = sample.visible
     mirrored = image.flip(-1)
-    drawn = uniform[:, 0] < config.patches
-    for u in uniform[:, 1:].float().split(8, -1):
+    hidden = torch.zeros(len(rows), height, width, dtype=torch.bool)
+    for u in uniform[rows, 1:].float().split(8, -1):
         centre, half = u[:, :2] * torch.tensor([width, height]), (0.03 + 0.15 * u[:, 2:4] ** 2) * max(height, width)
         inside_x = (xs - centre[:, :1]).abs() < half[:, :1]
         inside_y = (ys - centre[:, 1:]).abs() < half[:, 1:]
-        patch = inside_y[:, :, None] & inside_x[:, None, :] & drawn[:, None, None]
+        patch = inside_y[:, :, None] & inside_x[:, None, :]
         fill = torch.where((u[:, 4] < 0.5)[:, None, None, None], u[:, 5:8, None, None], mirrored)
         image = torch.where(patch[:, None], fill, image)
         hidden |= patch
-        under = ((sample.keypoints - centre[:, None]).abs() < half[:, None]).all(-1)
-        visible = visible & ~(under & drawn[:, None])
+        visible = visible & ~((keypoints - centre[:, None]).abs() < half[:, None]).all(-1)
+    maps = {name: x for name in ("labels", "depth") if (x := getattr(sample, name)) is not None}
     return replace(
         sample,
-        image=image,
-        visible=visible,
-        labels=None if sample.labels is None else sample.labels.masked_fill(hidden, 0),
-        depth=None if sample.depth is None else sample.depth.masked_fill(hidden, 0),
+        image=sample.image.index_copy(0, rows, image),
+        visible=sample.visible.index_copy(0, rows, visible),
+        **{name: x.index_copy(0, rows, x[rows].masked_fill(hidden, 0)) for name, x in maps.items()},
     )
 
 
