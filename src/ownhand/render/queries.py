@@ -51,9 +51,9 @@ def self_penetration_depth(
 ) -> Float[Array, "v"]:
     """How deep each vertex lies inside another part of its own mesh [m]; 0 outside.
 
-    A vertex is inside when a ray along its normal leaves the mesh more often than it enters it, and its depth is the
-    distance to the nearest part that it lies behind. Where that is a neighbour of its own part (a crease at a bent
-    joint), it does not count.
+    A vertex is inside when a ray along its normal leaves the mesh more often than it enters it. Its depth is the
+    distance to where the ray leaves, or to the nearest part that the vertex lies behind. Where either is a neighbour
+    of its own part (a crease at a bent joint), it does not count.
 
     Args:
         verts: Vertex positions [m].
@@ -78,10 +78,13 @@ def self_penetration_depth(
 
     faces = torch.from_numpy(surface.faces.astype(np.int64))
     normals = wp.array(vertex_normals(torch.from_numpy(verts), faces).numpy(), dtype=wp.vec3, device=device)
-    inside = wp.empty(len(verts), dtype=wp.int32, device=device)
-    wp.launch(_leaves_more_than_enters, len(verts), [tree.id, normals, MAX_CROSSINGS, inside], device=device)
+    exit_face = wp.empty(len(verts), dtype=wp.int32, device=device)
+    exit_distance = wp.empty(len(verts), dtype=float, device=device)
+    wp.launch(_exits, len(verts), [tree.id, normals, MAX_CROSSINGS, exit_face, exit_distance], device=device)
+    left = exit_face.numpy()
+    found = np.flatnonzero(left >= 0)
+    found = found[ignored[parts.of_vertex[found], surface.labels[left[found]]] == 0].astype(np.int32)
     depth = np.zeros(len(verts), np.float32)
-    found = np.flatnonzero(inside.numpy()).astype(np.int32)
     if not len(found):
         return depth
 
@@ -94,6 +97,7 @@ def self_penetration_depth(
         uploaded(surface, "part_of_vertex", parts.of_vertex, wp.int32, device),
         tree.points,
         wp.array(found, dtype=wp.int32, device=device),
+        exit_distance,
         depths,
     ]
     wp.launch(_depth_behind_parts, len(found), inputs, device=device)
@@ -140,25 +144,37 @@ def _signed_distance(
 
 
 @wp.kernel
-def _leaves_more_than_enters(
-    mesh: wp.uint64, normals: wp.array(dtype=wp.vec3), limit: int, inside: wp.array(dtype=wp.int32)
+def _exits(
+    mesh: wp.uint64,
+    normals: wp.array(dtype=wp.vec3),
+    limit: int,
+    face: wp.array(dtype=wp.int32),
+    distance: wp.array(dtype=float),
 ):
-    """Signed crossings of a ray from just outside each vertex: the winding number there, for a closed mesh."""
+    """Where a ray from just outside each vertex first leaves the mesh, if it leaves more often than it enters; else -1.
+
+    That balance is the winding number, for a closed mesh.
+    """
     i = wp.tid()
     step = 1.0e-5
     direction = normals[i]
-    origin = wp.mesh_get(mesh).points[i] + direction * step
+    start = wp.mesh_get(mesh).points[i]
+    travelled = float(step)
     balance = int(0)
+    first = int(-1)
     for _ in range(limit):
-        q = wp.mesh_query_ray(mesh, origin, direction, 1.0e6)
+        q = wp.mesh_query_ray(mesh, start + direction * travelled, direction, 1.0e6)
         if not q.result:
             break
+        travelled += q.t + step
         if wp.dot(q.normal, direction) > 0.0:
             balance += 1
+            if first < 0:
+                first = q.face
+                distance[i] = travelled
         else:
             balance -= 1
-        origin = origin + direction * (q.t + step)
-    inside[i] = wp.where(balance > 0, 1, 0)
+    face[i] = wp.where(balance > 0, first, -1)
 
 
 @wp.kernel
@@ -169,6 +185,7 @@ def _depth_behind_parts(
     part_of_vertex: wp.array(dtype=wp.int32),
     points: wp.array(dtype=wp.vec3),
     vertices: wp.array(dtype=wp.int32),
+    exit_distance: wp.array(dtype=float),
     depth: wp.array(dtype=float),
 ):
     """Distance to the nearest other part that the vertex lies behind; 0 where this is an ignored neighbour."""
@@ -177,8 +194,6 @@ def _depth_behind_parts(
     mine = part_of_vertex[vertices[i]]
     best = float(1.0e6)
     depth[i] = 0.0
-    if mine < 0:
-        return
     for k in range(trees.shape[0]):
         if labels[k] != mine:
             q = wp.mesh_query_point_no_sign(trees[k], p, best)
@@ -189,4 +204,4 @@ def _depth_behind_parts(
                 # On the rim of an open part the normal says nothing: the exit must lie about along it.
                 if wp.dot(offset, normal) > 0.5 * away and away > 0.0:
                     best = away
-                    depth[i] = wp.where(ignored[mine, labels[k]] == 1, 0.0, away)
+                    depth[i] = wp.where(ignored[mine, labels[k]] == 1, 0.0, wp.min(away, exit_distance[vertices[i]]))
