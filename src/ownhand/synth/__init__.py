@@ -1,0 +1,1 @@
+"""Synthetic pictures of hands: people, poses, skin, things, light, surroundings."""

@@ -1,0 +1,102 @@
+"""The forearm, which bends at the wrist while the hand keeps still, and the sleeve that may cover it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ownhand.hand.builtin import open_hand
+from ownhand.render import Material, Mesh, Surface
+
+Array = np.ndarray
+Rng = np.random.Generator
+
+FULLY_BENT = 0.05  # metres proximal of the wrist loop, where the forearm is straight again
+STRETCHED, STRETCH = -0.09, 1.2  # from here on the forearm is longer than the model's, so that its end is out of sight
+FLEXION, DEVIATION, TURN = np.deg2rad([50, 25, 20])  # largest angles
+
+
+@lru_cache(maxsize=1)
+def hand_verts() -> int:
+    """How many vertices, the first ones, belong to the hand."""
+    return len(open_hand().template)
+
+
+def draw_bend(rng: Rng) -> Float[Array, "3"]:
+    """Rotation of the forearm relative to the hand, axis-angle in the hand's frame [rad]."""
+    spread = np.clip(rng.normal(0, 0.45, 3), -1, 1)
+    return spread * np.array([TURN, FLEXION, DEVIATION])
+
+
+def bent(verts: Float[Tensor, "*batch verts 3"], rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch verts 3"]:
+    """Lengthen the forearm and turn it about the wrist joint; the turn grows smoothly from the hand's last vertices.
+
+    Args:
+        verts: Hand and forearm, hand's frame with the wrist at the origin [m].
+        rotvec: As `draw_bend` gives it.
+    """
+    first = hand_verts()
+    share = _share().to(verts)
+    arm = verts[..., first:, :]
+    longer = (STRETCHED - arm[..., :1]).clamp_min(0) * STRETCH
+    arm = torch.cat([arm[..., :1] - longer, arm[..., 1:]], -1)
+    R = roma.rotvec_to_rotmat(rotvec[..., None, :] * share[:, None])
+    return torch.cat([verts[..., :first, :], (R @ arm[..., None])[..., 0]], -2)
+
+
+def direction(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
+    """From the wrist to the elbow, in the hand's frame."""
+    return -roma.rotvec_to_rotmat(rotvec)[..., 0]
+
+
+@lru_cache(maxsize=1)
+def _share() -> Tensor:
+    """How much of the turn each vertex of the forearm takes."""
+    x = open_hand(forearm=True).template[hand_verts() :, 0]
+    t = ((x.max() + 0.004 - x) / FULLY_BENT).clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def sleeve(verts: Float[Array, "verts 3"], normals: Float[Array, "verts 3"], rng: Rng) -> Mesh:
+    """A sleeve that ends somewhere on the forearm.
+
+    Args:
+        verts: Hand and forearm, camera frame [m].
+        normals: Their outward unit normals.
+        rng: Chooses its end, width, folds and colour.
+    """
+    faces, ring = _rings()
+    kept = faces[(ring[faces] >= rng.choice(min(6, ring.max()))).all(1)]
+    used, corners = np.unique(kept, return_inverse=True)
+    place = open_hand(forearm=True).template.numpy()[used]
+    phase = rng.uniform(0, 2 * np.pi, 3)
+    folds = np.sin(place[:, 0] * rng.uniform(90, 250) + 40 * place[:, 1] + phase[0])
+    folds = folds + np.sin(place @ rng.normal(0, 80, 3) + phase[1])
+    gap = rng.uniform(0.0025, 0.009)
+    outwards = gap + rng.uniform(0, 0.5) * gap * folds / 2
+    colour = rng.uniform(0.02, 0.8) * np.clip(1 + rng.normal(0, 0.35, 3) * (rng.random() < 0.6), 0.1, 2)
+    return Mesh(
+        verts=verts[used] + normals[used] * outwards[:, None],
+        surface=Surface(faces=corners.reshape(-1, 3), labels=np.ones(len(kept), np.int32)),
+        material=Material(colour=tuple(np.clip(colour, 0.01, 0.9).tolist()), specular=0.02, roughness=0.9),
+    )
+
+
+@lru_cache(maxsize=1)
+def _rings() -> tuple[Array, Array]:
+    """The forearm's faces, and how many edges each vertex is from the hand (hand: -1)."""
+    faces = open_hand(forearm=True).faces.numpy()
+    arm = faces[len(open_hand().faces) :]
+    ring = np.full(faces.max() + 1, -1)
+    reached = np.intersect1d(arm, np.arange(hand_verts()))
+    number = 0
+    while len(reached):
+        ring[reached] = number
+        beside = np.unique(arm[np.isin(arm, reached).any(1)])
+        reached, number = beside[ring[beside] < 0], number + 1
+    return arm, ring

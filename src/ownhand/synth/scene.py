@@ -1,0 +1,243 @@
+"""What is drawn at random for one picture besides the hand: view, camera, light, things in front."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float
+
+from ownhand.geometry.camera import Camera
+from ownhand.render import Ambient, Light, Material, Mesh, Surface, Texture
+from ownhand.synth.backgrounds import material
+
+Array = np.ndarray
+Rng = np.random.Generator
+
+TOWARDS_CAMERA = 0.35  # largest cosine between the forearm and the direction to the camera
+DISTANCE = (0.25, 1.2)  # metres
+CROP_SCALE = (1.6, 2.6)  # side of the crop relative to the box of the keypoints
+CENTRE_JITTER = 0.08  # of the crop's side
+
+FINGERS_UP = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+"""R_cam_root of a right hand that shows its palm, fingers up, thumb to the right."""
+
+
+def draw_view(rng: Rng, forearm: Float[Array, "3"]) -> Float[Array, "3 3"]:
+    """Orientation of the hand: half of them anywhere on the sphere, half as people show and see their hands.
+
+    Args:
+        rng: Random numbers.
+        forearm: Direction from wrist to elbow in the hand's frame.
+
+    Returns:
+        R_cam_root; the forearm never points at the camera.
+    """
+    while True:
+        if rng.random() < 0.5:
+            R = _rotation(rng.standard_normal(4))
+        else:
+            about_x = rng.choice([0, np.pi, np.pi / 2, -np.pi / 2], p=[0.35, 0.35, 0.15, 0.15])
+            tilt, roll = rng.normal(0, np.deg2rad(28), 2), rng.normal(0, np.deg2rad(55))
+            base = FINGERS_UP @ _about([about_x, 0, 0])
+            R = _about([0, 0, roll]) @ _about([*tilt, 0]) @ base
+        if -(R @ forearm)[2] < TOWARDS_CAMERA:
+            return R
+
+
+def draw_camera(
+    rng: Rng, joints: Float[Array, "21 3"], size: int
+) -> tuple[Float[Array, "3"], Camera]:
+    """Where the hand is, and the camera of a crop around it from a larger picture.
+
+    Args:
+        rng: Random numbers.
+        joints: The 21 joints, turned as the camera sees them, wrist at the origin [m].
+        size: Side of the crop [px].
+
+    Returns:
+        t_cam_root [m], and the crop's camera: principal point off-centre unless the hand was in the picture's middle.
+    """
+    distance = np.exp(rng.uniform(*np.log(DISTANCE)))
+    half_view = np.tan(np.deg2rad(rng.uniform(35, 85)) / 2)
+    aim = np.clip(rng.normal(0, 0.35, 2), -0.8, 0.8) * half_view
+    t = distance * np.array([*aim, 1.0]) - joints.mean(0)
+    flat = (joints + t)[:, :2] / (joints + t)[:, 2:]
+    low, high = flat.min(0), flat.max(0)
+    side = rng.uniform(*CROP_SCALE) * (high - low).max()
+    centre = (low + high) / 2 + rng.uniform(-CENTRE_JITTER, CENTRE_JITTER, 2) * side
+    focal = size / side
+    offset = size / 2 - focal * centre
+    K = torch.tensor([[focal, 0, offset[0]], [0, focal, offset[1]], [0, 0, 1]], dtype=torch.float32)
+    return t, Camera(K=K, size=(size, size))
+
+
+def draw_lights(
+    rng: Rng, centre: Float[Array, "3"], surroundings: Float[Array, "h w 3"]
+) -> tuple[tuple[Light, ...], Ambient]:
+    """One to three lamps or windows, and light from the surroundings in their colours.
+
+    Args:
+        rng: Random numbers.
+        centre: Of the hand [m].
+        surroundings: The picture behind it, linear RGB.
+    """
+    exposure = np.exp(rng.normal(0, 0.22)) * 0.85
+    direct = rng.beta(1.6, 1.6)
+    lights = []
+    powers = rng.dirichlet([2.5, 1.0, 0.5][: rng.integers(1, 4)])
+    for power in powers:
+        direction = rng.standard_normal(3) + np.array([0, -0.9, -0.7])
+        distance = np.exp(rng.uniform(np.log(0.5), np.log(3)))
+        colour = exposure * direct * power * distance**2 * _temperature(rng)
+        lights.append(
+            Light(
+                position=tuple((centre + direction / np.linalg.norm(direction) * distance).tolist()),
+                colour=tuple(colour.tolist()),
+                radius=float(distance * np.exp(rng.uniform(np.log(0.03), np.log(0.35)))),
+            )
+        )
+    half = len(surroundings) // 2
+    sky, ground = (part.mean((0, 1)) + 0.05 for part in (surroundings[:half], surroundings[half:]))
+    mean = (sky.mean() + ground.mean()) / 2
+    tint = _temperature(rng)
+    level = exposure * (1 - direct) + 0.12
+    mix = rng.uniform(0.2, 0.8)
+    up = rng.normal(0, 0.5, 3) + np.array([0, -1, 0])
+    top, bottom = (level * tint * ((1 - mix) + mix * c / mean) for c in (sky, ground))
+    bottom = bottom * rng.uniform(0.35, 0.9)
+    return tuple(lights), Ambient.gradient(
+        sky=tuple(top.tolist()), ground=tuple(bottom.tolist()), up=tuple(up.tolist()), reach=rng.uniform(0.04, 0.12)
+    )
+
+
+def skin_material(texture: Texture, rng: Rng) -> Material:
+    """Skin from dry to damp."""
+    return Material(
+        texture=texture,
+        specular=rng.uniform(0.018, 0.032),
+        roughness=rng.uniform(0.42, 0.75),
+        wrap=(0.35, 0.18, 0.12),
+        scatter=0.002,
+    )
+
+
+def held_object(rng: Rng, joints: Float[Array, "21 3"], palm: Float[Array, "3"]) -> Mesh:
+    """A thing in the hand: between palm and fingers.
+
+    Args:
+        rng: Random numbers.
+        joints: The 21 joints, camera frame [m].
+        palm: Direction in which the palm looks.
+    """
+    radius = np.exp(rng.uniform(np.log(0.008), np.log(0.04)))
+    across = joints[5] - joints[17]
+    across = across / np.linalg.norm(across) + rng.normal(0, 0.25, 3)
+    middle = (joints[[5, 9, 13, 17]].mean(0) + joints[[6, 10, 14, 18]].mean(0)) / 2
+    centre = middle + palm * (radius + 0.012) + rng.normal(0, 0.006, 3)
+    sizes = np.array([radius, radius * rng.uniform(0.6, 1.4), rng.uniform(0.03, 0.12)])
+    return _thing(rng, centre, sizes, _frame(across))
+
+
+def thing_in_front(rng: Rng, joints: Float[Array, "21 3"]) -> Mesh:
+    """A thing between the camera and some part of the hand."""
+    target = joints[rng.integers(21)]
+    centre = target * rng.uniform(0.72, 0.93) + rng.normal(0, 0.02, 3)
+    sizes = np.exp(rng.uniform(np.log(0.008), np.log(0.05), 3))
+    sizes[2] *= rng.choice([1, 3])
+    return _thing(rng, centre, sizes, _rotation(rng.standard_normal(4)))
+
+
+def desk(rng: Rng, verts: Float[Array, "verts 3"]) -> Mesh:
+    """A plane behind the hand that catches its shadow; it touches the hand or lies a little behind."""
+    normal = np.array([*rng.normal(0, 0.35, 2), -1.0])
+    normal /= np.linalg.norm(normal)
+    nearest = (verts @ normal).min()
+    frame = _frame(normal)
+    point = normal * (nearest - rng.choice([0.001, 0.02, 0.08]) * rng.uniform(0.5, 1.5))
+    point = point + (np.eye(3) - np.outer(normal, normal)) @ verts.mean(0)
+    corners = np.array([[-2, -2, 0], [2, -2, 0], [2, 2, 0], [-2, 2, 0]]) @ frame.T + point
+    return Mesh(verts=corners, surface=_plane(), shadow_catcher=True, flat=True)
+
+
+@lru_cache(maxsize=1)
+def _plane() -> Surface:
+    return Surface(faces=np.array([[0, 1, 2], [0, 2, 3]]))
+
+
+def _thing(rng: Rng, centre: Array, sizes: Array, R: Array) -> Mesh:
+    verts, surface, flat = _shapes()[rng.integers(3)]
+    texture = Texture(colour=material(rng, (64, 64))) if rng.random() < 0.6 else None
+    shade = rng.uniform(0.05, 0.9) * np.clip(1 + rng.normal(0, 0.3, 3), 0.2, 1.6)
+    return Mesh(
+        verts=(verts * sizes) @ R.T + centre,
+        surface=surface,
+        material=Material(
+            colour=(1.0, 1.0, 1.0) if texture else tuple(np.clip(shade, 0.01, 0.95).tolist()),
+            texture=texture,
+            specular=rng.uniform(0.02, 0.08),
+            roughness=rng.uniform(0.15, 0.9),
+        ),
+        flat=flat,
+    )
+
+
+@lru_cache(maxsize=1)
+def _shapes() -> tuple[tuple[Array, Surface, bool], ...]:
+    """Box, cylinder and ball between -1 and 1: vertices, surface, whether to shade them flat."""
+    box = np.array(list(np.ndindex(2, 2, 2))) * 2.0 - 1
+    quads = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
+    corner = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    triangles = quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+    uv_faces = (np.arange(6)[:, None] * 4 + [0, 1, 2, 0, 2, 3]).reshape(-1, 3)
+    cube = Surface(faces=triangles, uv=np.tile(corner, (6, 1)), uv_faces=uv_faces, rest=box)
+    profiles = {
+        "can": np.array([[0, -1], [0.97, -1], [1, -0.97], [1, 0.97], [0.97, 1], [0, 1]]),
+        "ball": np.stack([np.sin(np.linspace(0, np.pi, 11)), -np.cos(np.linspace(0, np.pi, 11))], -1),
+    }
+    return ((box, cube, True), *((*_lathe(profile), False) for profile in profiles.values()))
+
+
+def _lathe(profile: Array, around: int = 20) -> tuple[Array, Surface]:
+    """A solid of revolution about z with an open seam in its texture coordinates."""
+    angle = np.linspace(0, 2 * np.pi, around, endpoint=False)
+    rings = len(profile)
+    verts = np.stack(
+        [profile[:, :1] * np.cos(angle), profile[:, :1] * np.sin(angle), np.repeat(profile[:, 1:], around, 1)], -1
+    ).reshape(-1, 3)
+    ring, step = np.meshgrid(np.arange(rings - 1), np.arange(around), indexing="ij")
+
+    def faces(columns: int) -> Array:
+        a, b = ring * columns + step, ring * columns + (step + 1) % columns
+        c, d = a + columns, b + columns
+        return np.stack([np.stack([a, b, d], -1), np.stack([a, d, c], -1)], -2).reshape(-1, 3)
+
+    u, v = np.meshgrid(np.arange(around + 1) / around, np.arange(rings) / (rings - 1))
+    uv = np.stack([u, v], -1).reshape(-1, 2)
+    return verts, Surface(faces=faces(around), uv=uv, uv_faces=faces(around + 1), rest=verts)
+
+
+def _temperature(rng: Rng) -> Array:
+    """Colour of a lamp: between warm and cold, mean 1."""
+    warmth = rng.normal(0, 0.5)
+    colour = np.exp(warmth * np.array([0.22, 0.0, -0.32]) + rng.normal(0, 0.03, 3))
+    return colour / colour.mean()
+
+
+def _rotation(quaternion: Array) -> Array:
+    q = torch.from_numpy(quaternion / np.linalg.norm(quaternion))
+    return roma.unitquat_to_rotmat(q).numpy()
+
+
+def _about(rotvec: Array | list[float]) -> Array:
+    return roma.rotvec_to_rotmat(torch.tensor(np.asarray(rotvec, np.float64))).numpy()
+
+
+def _frame(axis: Array) -> Array:
+    """A rotation whose third column points along `axis`."""
+    z = axis / np.linalg.norm(axis)
+    x = np.cross(z, [1, 0, 0] if abs(z[0]) < 0.7 else [0, 1, 0])
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z], -1)
