@@ -42,7 +42,7 @@ def calibrate(
     out: Out = Path("me.hand"),
     side: Side = "right",
     length_mm: float | None = None,
-    length_sd_mm: float = 1.0,
+    length_std_mm: float = 1.0,
     method: str | None = None,
     K: Path | None = None,
     fov: float = 60.0,
@@ -56,7 +56,7 @@ def calibrate(
         side: Which hand the pictures show.
         length_mm: The hand's length, wrist crease to the tip of the middle finger, if you have measured it:
             a picture alone can hardly tell a large hand from a near one.
-        length_sd_mm: How sure that length is (one standard deviation).
+        length_std_mm: How sure that length is (one standard deviation).
         method: How the pictures are combined; the default is the one that did best on validation people.
         K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text.
         fov: Field of view along the longer side [degrees], used when there is no K.
@@ -65,7 +65,7 @@ def calibrate(
     from ownhand.commands import calibrate_pictures
 
     calibrate_pictures(
-        pictures, out, side=side, length_mm=length_mm, length_sd_mm=length_sd_mm, method=method, K=K, fov=fov,
+        pictures, out, side=side, length_mm=length_mm, length_std_mm=length_std_mm, method=method, K=K, fov=fov,
         weights=weights,
     )  # fmt: skip
 

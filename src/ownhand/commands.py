@@ -1,0 +1,200 @@
+"""What the commands do with files: pictures in; `.hand` files, overlays, meshes and JSON out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ownhand import __version__
+from ownhand.calibrate import Anchor
+from ownhand.data.photos import PhotoError, to_image
+from ownhand.hand.builtin import open_hand
+from ownhand.hand.export import write_glb, write_mesh
+from ownhand.hand.identity import load_identity, measurements_mm, save_identity
+from ownhand.hand.model import HandPose
+from ownhand.pipeline import NoHandError, Pipeline, Reconstruction, load
+from ownhand.render.overlay import draw_mesh
+from ownhand.views import View, find_pictures, read_intrinsics, read_view
+
+SCHEMA = "ownhand reconstruction 1"
+BATCH = 16
+
+
+def calibrate_pictures(
+    pictures: tuple[Path, ...],
+    out: Path,
+    *,
+    side: str,
+    length_mm: float | None,
+    length_std_mm: float,
+    method: str | None,
+    K: Path | None,
+    fov: float,
+    weights: Path | None,
+) -> None:
+    """`ownhand calibrate`. Raises ValueError with one sentence for input that cannot be used."""
+    _check_writable(out.parent)
+    views = _views(pictures, side, K, fov)
+    pipeline = load(weights)
+    anchor = None if length_mm is None else Anchor(length_mm=length_mm, std_mm=length_std_mm)
+    found = pipeline.calibrate(views, anchor=anchor, method=method)
+    identity, evidence = found.identity, found.identity.evidence
+    lengths = measurements_mm(identity, pipeline.hand)
+    provenance = {
+        "software": f"ownhand {__version__}",
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "side": side,
+        "camera": _camera_words(K, fov),
+        "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
+    }
+    save_identity(identity, out, provenance=provenance)
+    used = 0 if evidence is None else len(evidence.weights)
+    print(f"{out}: a hand from {used} of {len(views)} pictures ({_camera_words(K, fov)})")
+    for name, (value, error) in lengths.items():
+        print(f"  {name:<7} {value:6.1f} mm" + ("" if error is None else f" ± {error:.1f}"))
+    if anchor is None:
+        print("  Pictures hardly show absolute size: measure the hand and pass --length-mm to settle it.")
+    if evidence is not None and found.outliers:
+        names = ", ".join(evidence.names[i] for i in found.outliers)
+        print(f"  These disagree with the others: {names}")
+
+
+def reconstruct_pictures(
+    pictures: tuple[Path, ...],
+    out: Path,
+    *,
+    hand: Path | None,
+    refine: bool,
+    side: str,
+    K: Path | None,
+    fov: float,
+    weights: Path | None,
+) -> None:
+    """`ownhand reconstruct`. Raises ValueError with one sentence for input that cannot be used."""
+    _check_writable(out)
+    views = _views(pictures, side, K, fov)
+    pipeline = load(weights)
+    identity = None if hand is None else load_identity(hand, pipeline.hand)
+    missed = []
+    for start in range(0, len(views), BATCH):
+        some = views[start : start + BATCH]
+        for view, found in zip(some, pipeline.reconstruct(some, identity, refine=refine), strict=True):
+            if found is None:
+                missed.append(view.name)
+                print(f"{view.name}: no hand recognised", file=sys.stderr)
+                continue
+            original = view if view.is_right else view.mirrored()
+            write_reconstruction(out, original, found, pipeline, camera=_camera_words(K, fov))
+            print(f"{out / view.name}.json: {side} hand, confidence {found.confidence:.2f}")
+    if len(missed) == len(views):
+        raise NoHandError(f"expected pictures that show a hand, but none was recognised in {', '.join(missed)}")
+    if K is None:
+        print(f"Depth assumes a field of view of {fov:g} degrees; pass --K or --fov if you know better.")
+
+
+def write_reconstruction(out: Path, view: View, found: Reconstruction, pipeline: Pipeline, *, camera: str) -> None:
+    """STEM.json, STEM.obj and STEM_overlay.jpg of one picture, each written beside and then renamed."""
+    overlay = draw_mesh(view.image, found.hand.verts, found.model.faces, found.camera)
+    _write_bytes(out / f"{view.name}_overlay.jpg", lambda path: to_image(overlay).save(path, "JPEG", quality=92))
+    write_mesh(out / f"{view.name}.obj", found.hand.verts, found.model.faces)
+    content = json.dumps(as_json(found, pipeline, camera=camera), indent=1, allow_nan=False) + "\n"
+    _write_bytes(out / f"{view.name}.json", lambda path: path.write_text(content))
+
+
+def as_json(found: Reconstruction, pipeline: Pipeline, *, camera: str) -> dict[str, Any]:
+    """The schema of docs/formats.md."""
+    return {
+        "format": SCHEMA,
+        "software": f"ownhand {__version__}",
+        "units": {
+            "joints": "m, camera frame",
+            "keypoints": "px, corner origin",
+            "pose": "rotation matrices",
+            "K": "px",
+        },
+        "model": pipeline.hand.id,
+        "is_right": found.is_right,
+        "confidence": found.confidence,
+        "keypoints": found.keypoints.tolist(),
+        "keypoint_confidence": found.keypoint_confidence.tolist(),
+        "joints": found.hand.joints.tolist(),
+        "shape": found.shape.tolist(),
+        "pose": {
+            "R_cam_root": found.pose.R_cam_root.tolist(),
+            "R_parent_joint": found.pose.R_parent_joint.tolist(),
+            "t_cam_root": found.pose.t_cam_root.tolist(),
+        },
+        "camera": {"K": found.camera.K.tolist(), "size": list(found.camera.size), "source": camera},
+        "reprojection_px": None if found.fit is None else float(found.fit.reprojection_px),
+    }
+
+
+def export_hand(source: Path, out: Path, *, side: str) -> None:
+    """`ownhand export`: a `.hand` file at rest, or a reconstruction in its pose, as .glb, .obj or .ply."""
+    suffix = out.suffix.lower()
+    if suffix not in (".glb", ".obj", ".ply"):
+        raise ValueError(f"{out}: expected a file ending in .glb, .obj or .ply")
+    _check_writable(out.parent)
+    model, pose = open_hand(), None
+    if source.suffix == ".json":
+        shape, pose, is_right = _read_reconstruction(source, model.id)
+    else:
+        shape, is_right = load_identity(source, model).shape.to(model.template), side == "right"
+    hand = (model if is_right else model.mirrored()).shaped(shape)
+    if suffix == ".glb":
+        write_glb(out, hand, pose)
+    else:
+        write_mesh(out, hand.verts if pose is None else hand.posed(pose).verts, hand.model.faces)
+    print(f"{out}: {'right' if is_right else 'left'} hand, {len(model.template)} vertices")
+
+
+def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandPose, bool]:
+    try:
+        content = json.loads(path.read_text())
+        if content["format"] != SCHEMA or content["model"] != model_id:
+            raise ValueError(f"it is {content['format']!r} for the hand model {content['model']!r}")
+        pose = HandPose(**{name: torch.tensor(value) for name, value in content["pose"].items()})
+        return torch.tensor(content["shape"]), pose, bool(content["is_right"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected a file written by `ownhand reconstruct` ({error})") from None
+
+
+def _views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float) -> list[View]:
+    intrinsics = None if K is None else read_intrinsics(K)
+    views, taken = [], set()
+    for path in find_pictures(pictures):
+        view = read_view(path, K=intrinsics, fov=fov, is_right=side == "right")
+        if view.name in taken:
+            raise PhotoError(f"{path}: expected pictures with different names, but two are called {view.name}")
+        taken.add(view.name)
+        views.append(view)
+    return views
+
+
+def _camera_words(K: Path | None, fov: float) -> str:
+    return f"assumed field of view {fov:g} degrees" if K is None else f"intrinsics from {K.name}"
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder, and find out now rather than after the work whether it can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".ownhand-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot write there ({error.strerror})") from None
+
+
+def _write_bytes(path: Path, write: Any) -> None:
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        write(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,260 @@
+"""From labelled pictures to per-picture records: every row of the results, with and without what each could know.
+
+Rows differ only in who supplies the shape; all but the baseline share one network's pose. The calibration pictures of a
+person are the first ones, the test pictures are the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ownhand import metrics
+from ownhand.calibrate import Anchor, Calibration
+from ownhand.data.dataset import ShardDataset
+from ownhand.data.sample import HandSample
+from ownhand.hand.measure import length_mm
+from ownhand.hand.model import HandModel, HandPose
+from ownhand.pipeline import Pipeline, Seen
+from ownhand.structs import TensorStruct, concatenate
+
+ROWS = ("baseline", "true shape", "calibrated", "true size, mean proportions", "mean hand", "another person's hand")
+TAPE_SD_MM = 1.0
+"""Noise of the tape measurement of anchored rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observations(TensorStruct):
+    """What the networks say of labelled pictures, and the truth.
+
+    Attributes:
+        seen: What the networks say.
+        pose: True pose.
+        shape: True shape.
+        keypoints: True keypoints in the crop [px].
+        subject: Number of the person.
+    """
+
+    seen: Seen
+    pose: HandPose
+    shape: Float[Tensor, "*batch shapes"]
+    keypoints: Float[Tensor, "*batch 21 2"]
+    subject: Int[Tensor, "*batch"]
+
+    def people(self) -> Iterator[tuple[int, Observations]]:
+        """Each person's pictures, in their order."""
+        for subject in self.subject.unique().tolist():
+            yield subject, self[self.subject == subject]
+
+
+def observe(pipeline: Pipeline, data: ShardDataset, *, batch: int = 100, progress: Any = None) -> Observations:
+    """Run the networks once over every picture; all evaluation and tuning starts from here."""
+    parts = []
+    for start in range(0, len(data), batch):
+        sample = data.load(range(start, min(start + batch, len(data))))
+        pose, shape, subject = _known(sample)
+        parts.append(
+            Observations(
+                seen=pipeline.look(sample.image, sample.camera),
+                pose=pose,
+                shape=shape,
+                keypoints=sample.keypoints,
+                subject=subject,
+            )
+        )
+        if progress is not None:
+            progress(start + len(subject), len(data))
+    return concatenate(parts)
+
+
+def rescaled(model: HandModel, shape: Float[Tensor, "*batch n"], factor: Float[Tensor, "*batch"]) -> Tensor:
+    """The coefficients of a hand `factor` times as large about its wrist.
+
+    Least squares over the rest vertices; exact for models whose first coefficient is size.
+    """
+    basis = model.shape_basis - torch.einsum("v,vcs->cs", model.joint_regressor[0], model.shape_basis)
+    template = model.template - model.joint_regressor[0] @ model.template
+    size = torch.linalg.lstsq(basis.flatten(0, 1).double(), template.flatten().double()[:, None])[0][:, 0]
+    return factor[..., None] * shape + (factor[..., None] - 1) * size.to(shape)
+
+
+def tape_mm(model: HandModel, shape: Float[Tensor, "n"], subject: int, seed: int = 0) -> float:
+    """A tape measurement of a person's hand length: the truth and seeded noise of `TAPE_SD_MM`."""
+    noise = np.random.default_rng([seed, subject]).normal(0, TAPE_SD_MM)
+    return float(length_mm(model, shape)) + noise
+
+
+def calibrations(
+    pipeline: Pipeline, person: Observations, subject: int, pictures: int, **options: Any
+) -> dict[bool, Calibration]:
+    """A person calibrated from the first `pictures` pictures: not anchored (False) and anchored (True)."""
+    tape = Anchor(length_mm=tape_mm(pipeline.hand, person.shape[0], subject), std_mm=TAPE_SD_MM)
+    seen = person.seen[:pictures]
+    return {
+        anchored: pipeline.combine(seen, anchor=tape if anchored else None, **options) for anchored in (False, True)
+    }
+
+
+def row_shapes(
+    pipeline: Pipeline,
+    row: str,
+    test: Observations,
+    calibrated: Float[Tensor, "n"],
+    other: Float[Tensor, "n"],
+    tape: float | None,
+) -> Float[Tensor, "pictures n"]:
+    """The shape that a row uses in each test picture of a person.
+
+    Args:
+        pipeline: Networks and hand model.
+        row: One of `ROWS`.
+        test: The person's test pictures.
+        calibrated: The person's calibrated shape (already anchored, if it is to be).
+        other: True shape of somebody else.
+        tape: The tape measurement [mm] to which rows without a measured size are scaled; None for unanchored rows.
+    """
+    truth = test.shape
+    mean = torch.zeros_like(truth)
+    size_only = mean.clone()
+    size_only[..., 0] = truth[..., 0]
+    shape = {
+        "baseline": test.seen.shape,
+        "true shape": truth,
+        "calibrated": calibrated.to(truth).expand_as(truth),
+        "true size, mean proportions": size_only,
+        "mean hand": mean,
+        "another person's hand": other.expand_as(truth),
+    }[row]
+    if tape is None or row in ("true shape", "calibrated"):
+        return shape
+    return rescaled(pipeline.hand, shape, tape / length_mm(pipeline.hand, shape))
+
+
+def picture_errors(
+    pipeline: Pipeline, row: str, test: Observations, shape: Float[Tensor, "pictures n"], *, refine: bool
+) -> dict[str, Tensor]:
+    """Errors of one row in each test picture."""
+    hand, true = pipeline.hand.shaped(shape), pipeline.hand.shaped(test.shape).posed(test.pose)
+    own = row == "baseline"
+    pose = test.seen.pose if own else pipeline.pose_given(test.seen, shape)
+    pose, _ = pipeline.put(test.seen, hand, pose, refine=refine, prior="baseline" if own else "identity")
+    posed = hand.posed(pose)
+    errors = {
+        "mpjpe_mm": metrics.mpjpe_mm(posed.joints, true.joints),
+        "mpvpe_mm": metrics.mpvpe_mm(posed.verts, true.verts, posed.joints, true.joints),
+        "pa_mpjpe_mm": metrics.procrustes_aligned_error_mm(posed.joints, true.joints),
+        "camera_mm": metrics.camera_error_mm(posed.joints, true.joints),
+        "length_mm": length_mm(pipeline.hand, shape),
+        "true_length_mm": length_mm(pipeline.hand, test.shape),
+        "reprojection_px": metrics.keypoint_error_px(test.seen.camera.project(posed.joints), test.seen.keypoints),
+    }
+    return errors
+
+
+def shape_errors(
+    model: HandModel, shape: Float[Tensor, "*batch n"], truth: Float[Tensor, "*batch n"]
+) -> dict[str, Tensor]:
+    """Errors of rest hands."""
+    return {
+        "mse_mano": metrics.mse_mano(shape, truth),
+        "width_mm": metrics.width_error_mm(shape, truth, model),
+        "length_mm": metrics.length_error_mm(shape, truth, model),
+        "size_free_mm": metrics.size_free_error_mm(shape, truth, model),
+    }
+
+
+def evaluate(
+    pipeline: Pipeline, observations: Observations, *, pictures: int = 20, progress: Any = None
+) -> tuple[pa.Table, pa.Table]:
+    """All rows over all people.
+
+    Args:
+        pipeline: Networks and settings.
+        observations: What they say of at least `pictures` + 1 pictures of each person.
+        pictures: How many of each person's pictures are for calibration.
+        progress: Called with (done, all) people.
+
+    Returns:
+        Records per (row, anchored, refined, picture), and per (method, anchored, person).
+
+    Raises:
+        ValueError: A person has too few pictures.
+    """
+    people = list(observations.people())
+    records, shapes = [], []
+    for number, (subject, person) in enumerate(people):
+        if len(person) <= pictures:
+            raise ValueError(
+                f"expected more than {pictures} pictures of each person, person {subject} has {len(person)}"
+            )
+        test = person[pictures:]
+        other = people[(number + 1) % len(people)][1].shape[0]
+        found = calibrations(pipeline, person, subject, pictures)
+        for anchored in (False, True):
+            tape = tape_mm(pipeline.hand, person.shape[0], subject) if anchored else None
+            for row in ROWS:
+                shape = row_shapes(pipeline, row, test, found[anchored].identity.shape, other, tape)
+                for refined in (False, True):
+                    errors = picture_errors(pipeline, row, test, shape, refine=refined)
+                    labels = {"row": row, "anchored": anchored, "refined": refined, "subject": subject}
+                    records.append(_table(errors, labels, picture=range(pictures, len(person))))
+        shapes += list(_person_shapes(pipeline, person, subject, pictures, found))
+        if progress is not None:
+            progress(number + 1, len(people))
+    return pa.concat_tables(records), pa.concat_tables(shapes)
+
+
+METHODS = ("paper", "mean", "median", "top-k", "bayes")
+
+
+def _person_shapes(
+    pipeline: Pipeline, person: Observations, subject: int, pictures: int, found: dict[bool, Calibration]
+) -> Iterator[pa.Table]:
+    """Shape errors of one person for every way to combine pictures, and of hands that need none."""
+    truth, seen = person.shape[:1], person.seen[:pictures]
+    order = np.random.default_rng([7, subject]).permutation(pictures)
+    shuffled = replace(seen, confidence=seen.confidence[torch.from_numpy(order)])
+    equal = replace(seen, confidence=torch.zeros_like(seen.confidence))
+    shapes = {
+        "mean hand": torch.zeros_like(truth),
+        "default": found[False].identity.shape,
+        "paper, equal weights": pipeline.combine(equal, method="paper").identity.shape,
+        "paper, shuffled confidence": pipeline.combine(shuffled, method="paper").identity.shape,
+        **{method: pipeline.combine(seen, method=method).identity.shape for method in METHODS},
+    }
+    for anchored in (False, True):
+        if anchored:
+            tape = tape_mm(pipeline.hand, truth[0], subject)
+            shapes = {
+                name: rescaled(pipeline.hand, shape.to(truth), tape / length_mm(pipeline.hand, shape.to(truth)))
+                for name, shape in shapes.items()
+            }
+            shapes["default"] = found[True].identity.shape
+        for method, shape in shapes.items():
+            errors = shape_errors(pipeline.hand, shape.reshape(1, -1).to(truth), truth)
+            yield _table(errors, {"method": method, "anchored": anchored, "subject": subject})
+    single = shape_errors(pipeline.hand, seen.shape, truth.expand_as(seen.shape))
+    mean = {name: values.mean(0, keepdim=True) for name, values in single.items()}
+    yield _table(mean, {"method": "one picture", "anchored": False, "subject": subject})
+
+
+def _known(sample: HandSample) -> tuple[HandPose, Tensor, Tensor]:
+    if sample.pose is None or sample.shape is None or sample.subject is None:
+        raise ValueError("expected pictures with known pose, shape and person")
+    return sample.pose, sample.shape, sample.subject
+
+
+def _table(columns: dict[str, Tensor], labels: dict[str, Any], **more: Any) -> pa.Table:
+    count = len(next(iter(columns.values())))
+    return pa.table(
+        {name: [value] * count for name, value in labels.items()}
+        | {name: list(values) for name, values in more.items()}
+        | {name: values.double().numpy() for name, values in columns.items()}
+    )

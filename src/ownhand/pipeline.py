@@ -1,0 +1,385 @@
+"""The default pipeline: locate, estimate, calibrate and fit, put together.
+
+pipeline = ownhand.load()
+me = pipeline.calibrate(views)
+hands = pipeline.reconstruct(views, me.identity, refine=True)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ownhand.calibrate import Anchor, Calibration, ErrorModel, WeightMap, calibrate
+from ownhand.estimators import build
+from ownhand.estimators.base import FeatureEstimator, Features
+from ownhand.estimators.confidence import WithConfidence
+from ownhand.fit import FitResult, fit, place
+from ownhand.geometry.camera import Camera
+from ownhand.geometry.crops import Crop
+from ownhand.hand.builtin import open_hand
+from ownhand.hand.identity import Identity
+from ownhand.hand.limits import JointLimits
+from ownhand.hand.model import HandModel, HandPose, PosedHand, ShapedHand
+from ownhand.hand.pose_prior import PosePrior
+from ownhand.locate import Locator, WholePicture
+from ownhand.metrics import hand_length
+from ownhand.structs import TensorStruct, stack
+from ownhand.views import View
+
+NETWORKS = ("keypoints", "baseline", "identity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen(TensorStruct):
+    """What the networks say of crops, before anybody's identity is taken into account.
+
+    Attributes:
+        camera: Intrinsics of the crops.
+        keypoints: The 21 joints in the crop [px].
+        keypoint_confidence: Their confidence in [0, 1].
+        keypoint_depth: Their depth relative to the wrist, divided by the hand's length.
+        pose: The baseline's pose, wrist at the origin.
+        shape: The baseline's shape.
+        confidence: How good the baseline's shape is.
+        features: What the identity network makes its pose from.
+    """
+
+    camera: Camera
+    keypoints: Float[Tensor, "*batch 21 2"]
+    keypoint_confidence: Float[Tensor, "*batch 21"]
+    keypoint_depth: Float[Tensor, "*batch 21"]
+    pose: HandPose
+    shape: Float[Tensor, "*batch shapes"]
+    confidence: Float[Tensor, "*batch"]
+    features: Float[Tensor, "*batch channels"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What was chosen on validation people; stored as `pipeline.json` beside the weights.
+
+    Attributes:
+        min_keypoint_confidence: Below this mean confidence of the keypoints there is no hand.
+        method: How pictures are combined; see `calibrate`.
+        weight_map: From confidence to weight.
+        error_models: Errors of calibrated shapes against truth, for each way to combine pictures.
+        made_by: Command, seed, commit and numbers of the run that made the weights.
+    """
+
+    min_keypoint_confidence: float = 0.0
+    method: str = "paper"
+    weight_map: WeightMap = field(default_factory=WeightMap)
+    error_models: dict[str, ErrorModel] = field(default_factory=dict)
+    made_by: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """A hand in a picture. Everything is as in the picture: a left hand is a left hand.
+
+    Attributes:
+        name: Of the picture.
+        hand: Mesh and joints, camera frame [m].
+        pose: Of `model`.
+        shape: Coefficients of `model`.
+        keypoints: The 21 joints as the keypoint network sees them [px of the picture].
+        keypoint_confidence: Their confidence in [0, 1].
+        is_right: Which hand it is.
+        camera: Intrinsics of the picture.
+        model: The hand model, mirrored for a left hand.
+        fit: How the refinement went; None without.
+    """
+
+    name: str
+    hand: PosedHand
+    pose: HandPose
+    shape: Float[Tensor, "shapes"]
+    keypoints: Float[Tensor, "21 2"]
+    keypoint_confidence: Float[Tensor, "21"]
+    is_right: bool
+    camera: Camera
+    model: HandModel
+    fit: FitResult | None = None
+
+    @property
+    def confidence(self) -> float:
+        """Mean confidence of the keypoints."""
+        return float(self.keypoint_confidence.mean())
+
+
+class NoHandError(ValueError):
+    """None of the pictures shows a hand that the networks recognise."""
+
+
+class Pipeline:
+    """Networks and settings that belong together.
+
+    Args:
+        hand: The hand model that the networks were trained with.
+        keypoints: Picture -> 2D joints.
+        baseline: Picture -> pose, shape and confidence.
+        identity: Picture and shape -> pose.
+        settings: What was chosen on validation people.
+        priors: Errors of the poses of `baseline` and `identity`, and of the keypoints.
+        size: Side of the crops that the networks want [px].
+    """
+
+    def __init__(
+        self,
+        *,
+        hand: HandModel,
+        keypoints: FeatureEstimator,
+        baseline: WithConfidence,
+        identity: FeatureEstimator,
+        settings: Settings,
+        priors: dict[str, PosePrior],
+        size: int = 128,
+    ):
+        self.hand, self.settings, self.priors, self.size = hand, settings, priors, size
+        self.keypoints, self.baseline, self.identity = keypoints.eval(), baseline.eval(), identity.eval()
+
+    @torch.no_grad()
+    def look(self, image: Float[Tensor, "batch 3 h w"], camera: Camera) -> Seen:
+        """Run the networks on crops that each show one right hand."""
+        points, guess = self.keypoints(image, camera), self.baseline(image, camera)
+        return Seen(
+            camera=camera,
+            keypoints=points.keypoints,
+            keypoint_confidence=points.keypoint_confidence,
+            keypoint_depth=points.keypoint_depth,
+            pose=guess.pose,
+            shape=guess.shape,
+            confidence=guess.confidence,
+            features=self.identity.encode(image).pooled,
+        )
+
+    @torch.no_grad()
+    def pose_given(self, seen: Seen, shape: Float[Tensor, "batch shapes"]) -> HandPose:
+        """The identity network's pose for people of known shape, wrist at the origin."""
+        prediction = self.identity.predict(Features(pooled=seen.features, maps=()), seen.camera, shape)
+        assert prediction.pose is not None
+        return prediction.pose
+
+    def put(
+        self, seen: Seen, hand: ShapedHand, pose: HandPose, *, refine: bool = False, prior: str = "identity"
+    ) -> tuple[HandPose, FitResult | None]:
+        """Place a posed hand before the camera where its keypoints are seen; `refine` fits the pose to them as well.
+
+        Args:
+            seen: What the networks say of the crops.
+            hand: The people's hands; batch axes as `seen`, or none.
+            pose: First poses, from the baseline or from `pose_given`.
+            refine: Whether to fit.
+            prior: Whose errors to expect of `pose`: `baseline` or `identity`.
+        """
+        joints = hand.posed(pose).joints - pose.t_cam_root[..., None, :]
+        weight = seen.keypoint_confidence.square()
+        placed = replace(pose, t_cam_root=place(joints, seen.keypoints, weight, seen.camera))
+        if not refine:
+            return placed, None
+        expected = self.priors[prior]
+        result = fit(
+            hand,
+            placed,
+            seen.keypoints,
+            seen.keypoint_confidence,
+            seen.camera,
+            expected,
+            limits=self.limits,
+            keypoint_depth=None
+            if expected.depth_sigma is None
+            else seen.keypoint_depth * hand_length(joints)[..., None],
+            robust=3.0,
+        )
+        return result.pose, result
+
+    @property
+    def limits(self) -> JointLimits | None:
+        """Joint limits of the hand model, if its anatomical axes are known."""
+        from ownhand.hand.anatomy import joint_limits
+
+        return None if self.hand.axes is None else JointLimits.of(joint_limits(), self.hand.axes)
+
+    def crop(self, views: Sequence[View], locator: Locator | None = None) -> tuple[list[Crop], Seen]:
+        """Find the hand in each view, crop it, and crop it anew around its keypoints; then look.
+
+        Args:
+            views: Pictures of right hands.
+            locator: Where the hands are; by default each picture is taken to show one.
+        """
+        boxes = [(locator or WholePicture())(view.image)[0] for view in views]
+        crops = [box.crop(self.size) for box in boxes]
+        first = self._keypoints(views, crops)
+        crops = [Crop.around_keypoints(points, self.size) for points in first]
+        image = torch.stack([crop.image(view.image) for view, crop in zip(views, crops, strict=True)])
+        camera = stack([crop.camera(view.camera) for view, crop in zip(views, crops, strict=True)])
+        return crops, self.look(image, camera)
+
+    @torch.no_grad()
+    def _keypoints(self, views: Sequence[View], crops: Sequence[Crop]) -> Float[Tensor, "views 21 2"]:
+        """Keypoints in the pixels of the views."""
+        image = torch.stack([crop.image(view.image) for view, crop in zip(views, crops, strict=True)])
+        camera = stack([crop.camera(view.camera) for view, crop in zip(views, crops, strict=True)])
+        seen = self.keypoints(image, camera).keypoints
+        return torch.stack(
+            [
+                crop.inverse(view.camera.size).keypoints(points)
+                for view, crop, points in zip(views, crops, seen, strict=True)
+            ]
+        )
+
+    def has_hand(self, seen: Seen) -> Tensor:
+        """Whether the keypoints are sure enough that there is a hand at all."""
+        return seen.keypoint_confidence.mean(-1) >= self.settings.min_keypoint_confidence
+
+    def calibrate(
+        self, views: Sequence[View], *, anchor: Anchor | None = None, method: str | None = None
+    ) -> Calibration:
+        """Find a person's hand.
+
+        Args:
+            views: Pictures of one person, right hands or left hands already mirrored.
+            anchor: A measured length, if there is one.
+            method: How pictures are combined; by default the one that did best on validation people.
+
+        Raises:
+            NoHandError: No picture shows a hand.
+        """
+        _, seen = self.crop(views)
+        found = self.has_hand(seen)
+        if not found.any():
+            names = ", ".join(view.name for view in views[:3]) + (", ..." if len(views) > 3 else "")
+            raise NoHandError(f"expected pictures that show a hand, but none was recognised in {names}")
+        names = tuple(view.name for view, there in zip(views, found, strict=True) if there)
+        return self.combine(seen[found], anchor=anchor, method=method, names=names)
+
+    def combine(
+        self, seen: Seen, *, anchor: Anchor | None = None, method: str | None = None, names: tuple[str, ...] = ()
+    ) -> Calibration:
+        """One person's shape from what was seen of it."""
+        chosen: Any = method or self.settings.method
+        return calibrate(
+            self.hand,
+            seen.pose.R_parent_joint,
+            seen.shape,
+            seen.confidence,
+            method=chosen,
+            weight_map=self.settings.weight_map,
+            error_model=self.settings.error_models.get(chosen),
+            anchor=anchor,
+            names=names,
+        )
+
+    def reconstruct(
+        self, views: Sequence[View], identity: Identity | None = None, *, refine: bool = False
+    ) -> list[Reconstruction | None]:
+        """A hand for every view, None where none is recognised.
+
+        Args:
+            views: Pictures.
+            identity: Whose hand it is; without, the baseline guesses a shape in every picture.
+            refine: Fit the pose to the 2D keypoints as well.
+        """
+        crops, seen = self.crop(views)
+        if identity is None:
+            shape, pose, prior = seen.shape, seen.pose, "baseline"
+        else:
+            identity.check_model(self.hand)
+            shape = identity.shape.to(seen.shape).expand_as(seen.shape)
+            pose, prior = self.pose_given(seen, shape), "identity"
+        hand = self.hand.shaped(shape)
+        pose, result = self.put(seen, hand, pose, refine=refine, prior=prior)
+        found = self.has_hand(seen)
+        return [
+            self._as_in_picture(view, crop, seen[i], shape[i], pose[i], None if result is None else result[i])
+            if found[i]
+            else None
+            for i, (view, crop) in enumerate(zip(views, crops, strict=True))
+        ]
+
+    def _as_in_picture(
+        self, view: View, crop: Crop, seen: Seen, shape: Tensor, pose: HandPose, result: FitResult | None
+    ) -> Reconstruction:
+        from ownhand.hand.model import mirror_pose
+
+        keypoints = crop.inverse(view.camera.size).keypoints(seen.keypoints)
+        model, original = self.hand, view
+        if not view.is_right:
+            model, pose, original = self.hand.mirrored(), mirror_pose(pose), view.mirrored()
+            keypoints = torch.stack([view.camera.size[1] - keypoints[..., 0], keypoints[..., 1]], -1)
+        return Reconstruction(
+            name=view.name,
+            hand=model.shaped(shape).posed(pose),
+            pose=pose,
+            shape=shape,
+            keypoints=keypoints,
+            keypoint_confidence=seen.keypoint_confidence,
+            is_right=view.is_right,
+            camera=original.camera,
+            model=model,
+            fit=result,
+        )
+
+
+def shipped_weights() -> Path:
+    """The folder of weights inside the package."""
+    return Path(str(resources.files("ownhand").joinpath("weights")))
+
+
+def load(weights: str | Path | None = None) -> Pipeline:
+    """The pipeline with trained weights.
+
+    Args:
+        weights: A folder written by training; those shipped with the package when None.
+
+    Raises:
+        WeightsError: A file is missing, damaged, or belongs to something else.
+    """
+    folder = shipped_weights() if weights is None else Path(weights)
+    hand = open_hand()
+    networks: dict[str, Any] = {name: build.load(folder / name, hand) for name in NETWORKS}
+    settings, size = load_settings(folder)
+    priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}
+    return Pipeline(hand=hand, settings=settings, priors=priors, size=size, **networks)
+
+
+def save_settings(folder: Path, settings: Settings, size: int) -> None:
+    """Write `pipeline.json`, beside and then renamed."""
+    content = {
+        "size": size,
+        "min_keypoint_confidence": settings.min_keypoint_confidence,
+        "method": settings.method,
+        "weight_map": settings.weight_map.to_dict(),
+        "error_models": {name: model.to_dict() for name, model in settings.error_models.items()},
+        "made_by": settings.made_by,
+    }
+    beside = folder / "pipeline.json.part"
+    beside.write_text(json.dumps(content, indent=1) + "\n")
+    beside.replace(folder / "pipeline.json")
+
+
+def load_settings(folder: Path) -> tuple[Settings, int]:
+    """`pipeline.json` of a folder of weights: the settings, and the side of the crops [px]."""
+    path = folder / "pipeline.json"
+    try:
+        content = json.loads(path.read_text())
+        return Settings(
+            min_keypoint_confidence=content["min_keypoint_confidence"],
+            method=content["method"],
+            weight_map=WeightMap.from_dict(content["weight_map"]),
+            error_models={name: ErrorModel.from_dict(model) for name, model in content["error_models"].items()},
+            made_by=content["made_by"],
+        ), content["size"]
+    except OSError as error:
+        raise build.WeightsError(f"cannot read {path}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise build.WeightsError(f"{path} is not the settings of a pipeline: {error!r}") from error

@@ -1,0 +1,83 @@
+"""What validation people decide: weight map, method, error bars, priors of the fit, and when there is no hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ownhand import metrics
+from ownhand.calibrate import KnownPerson, choose_weight_map, fit_error_model, shape_metric
+from ownhand.evaluate import Observations
+from ownhand.hand.model import HandModel
+from ownhand.hand.pose_prior import PosePrior
+from ownhand.pipeline import Pipeline, Settings, save_settings
+
+HANDS_KEPT = 0.99
+"""Share of the validation pictures in which a hand must be recognised."""
+
+
+def tune(
+    pipeline: Pipeline, observations: Observations, folder: Path, *, made_by: dict[str, Any] | None = None
+) -> None:
+    """Choose everything on validation people and write it beside the weights.
+
+    Args:
+        pipeline: Trained networks; its settings and priors do not count.
+        observations: What they say of pictures of validation people.
+        folder: Where the weights are.
+        made_by: What is to be kept of the run that made the weights.
+    """
+    hand, seen = pipeline.hand, observations.seen
+    people = [
+        KnownPerson(
+            truth=person.shape[0],
+            shapes=person.seen.shape,
+            metrics=shape_metric(hand, person.seen.pose.R_parent_joint),
+            confidence=person.seen.confidence,
+        )
+        for _, person in observations.people()
+    ]
+
+    def size_free(shape: Tensor, truth: Tensor) -> Tensor:
+        return metrics.size_free_error_mm(shape.to(truth)[None], truth[None], hand)[0]
+
+    weight_map, _ = choose_weight_map(people, error=size_free)
+    error_models = {
+        method: fit_error_model(people, model_id=hand.id, method=method, weight_map=weight_map)
+        for method in ("paper", "bayes")
+    }
+    settings = Settings(
+        min_keypoint_confidence=float(seen.keypoint_confidence.mean(-1).quantile(1 - HANDS_KEPT)),
+        method="bayes",
+        weight_map=weight_map,
+        error_models=error_models,
+        made_by=made_by or {},
+    )
+    for name, prior in fit_priors(pipeline, observations, hand).items():
+        prior.save(folder / f"prior_{name}.safetensors")
+    save_settings(folder, settings, pipeline.size)
+
+
+def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) -> dict[str, PosePrior]:
+    """The errors of both regressors' poses and of the keypoint network."""
+    seen, truth = observations.seen, observations.pose
+    joints = hand.shaped(observations.shape).posed(truth).joints
+    depth = joints[..., 2] - joints[..., :1, 2]
+    length = metrics.hand_length(joints)[..., None]
+    noise = {
+        "keypoint_error": seen.keypoints - observations.keypoints,
+        "confidence": seen.keypoint_confidence,
+        "depth_error": seen.keypoint_depth * length - depth,
+    }
+    poses = {"baseline": seen.pose, "identity": pipeline.pose_given(seen, observations.shape)}
+    at_truth = {name: replace(pose, t_cam_root=truth.t_cam_root) for name, pose in poses.items()}
+    return {name: PosePrior.fit(pose, truth, **noise) for name, pose in at_truth.items()}
+
+
+def without_settings(hand: HandModel, **networks: Any) -> Pipeline:
+    """A pipeline fresh from training, before anything was tuned."""
+    prior = PosePrior.isotropic(0.2)
+    return Pipeline(hand=hand, settings=Settings(), priors={"baseline": prior, "identity": prior}, **networks)

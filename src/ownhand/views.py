@@ -1,0 +1,121 @@
+"""Pictures as the pipeline sees them: upright, of a right hand, with intrinsics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ownhand.data.photos import PhotoError, read_photo
+from ownhand.geometry.camera import Camera
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+DEFAULT_FOV = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A picture of one hand, mirrored if it was a left one.
+
+    Attributes:
+        image: RGB in [0, 1], showing a right hand.
+        camera: Intrinsics of `image`.
+        is_right: Whether the hand was a right one before mirroring.
+        name: What to call it in messages and file names.
+    """
+
+    image: Float[Tensor, "3 h w"]
+    camera: Camera
+    is_right: bool = True
+    name: str = "picture"
+
+    @classmethod
+    def of(
+        cls,
+        image: Float[Tensor, "3 h w"],
+        K: Float[Tensor, "3 3"] | None = None,
+        *,
+        fov: float = DEFAULT_FOV,
+        is_right: bool = True,
+        name: str = "picture",
+    ) -> View:
+        """A picture as it came.
+
+        Args:
+            image: RGB in [0, 1], upright.
+            K: Intrinsics [px], pixel centres at .5; None takes `fov`.
+            fov: Field of view along the longer side [degrees] when there is no K.
+            is_right: Which hand it shows.
+            name: What to call it.
+        """
+        size = (image.shape[-2], image.shape[-1])
+        camera = Camera.from_fov(fov, size) if K is None else Camera(K=K, size=size)
+        view = cls(image=image, camera=camera, is_right=True, name=name)
+        return view if is_right else view.mirrored()
+
+    def mirrored(self) -> View:
+        """The mirror image, in which left and right hands are exchanged; its own inverse.
+
+        The camera frame is mirrored in x with the picture, so that K keeps its usual signs.
+        """
+        flip = torch.diag(self.camera.K.new_tensor([-1.0, 1.0, 1.0]))
+        flip_pixels = flip.clone()
+        flip_pixels[0, 2] = self.camera.size[1]
+        camera = Camera(K=flip_pixels @ self.camera.K @ flip, size=self.camera.size)
+        return View(image=self.image.flip(-1), camera=camera, is_right=not self.is_right, name=self.name)
+
+
+def find_pictures(paths: tuple[Path, ...] | list[Path]) -> list[Path]:
+    """Picture files, with folders replaced by the pictures in them, sorted by name.
+
+    Raises:
+        PhotoError: There are none.
+    """
+    found = []
+    for path in map(Path, paths):
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise PhotoError(f"{path}: expected a folder with pictures ({', '.join(SUFFIXES)}), found none")
+        found += inside
+    if not found:
+        raise PhotoError("expected at least one picture, got none")
+    return found
+
+
+def read_intrinsics(path: Path) -> Float[Tensor, "3 3"]:
+    """A 3 x 3 matrix from a .npy or a text file (rows on lines, blanks or commas between) [px, pixel centres at .5].
+
+    Raises:
+        ValueError: The file does not hold the intrinsics of a camera.
+    """
+    try:
+        if path.suffix == ".npy":
+            K = np.load(path, allow_pickle=False)
+        else:
+            K = np.array([[float(x) for x in line.replace(",", " ").split()] for line in path.read_text().splitlines()])
+    except OSError as error:
+        raise ValueError(f"{path}: cannot read the intrinsics ({error.strerror})") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: expected a 3 x 3 matrix of numbers ({error})") from None
+    if (
+        K.shape != (3, 3)
+        or not np.isfinite(K).all()
+        or K[0, 0] <= 0
+        or K[1, 1] <= 0
+        or abs(K[2] - [0, 0, 1]).max() > 1e-6
+    ):
+        raise ValueError(
+            f"{path}: expected 3 x 3 intrinsics with positive focal lengths and last row 0 0 1, got {K.tolist()}"
+        )
+    return torch.from_numpy(K).float()
+
+
+def read_view(
+    path: Path, *, K: Float[Tensor, "3 3"] | None = None, fov: float = DEFAULT_FOV, is_right: bool = True
+) -> View:
+    """A picture file as a view. Raises `PhotoError` when it is none."""
+    return View.of(read_photo(path), K, fov=fov, is_right=is_right, name=path.stem)
