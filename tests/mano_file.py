@@ -25,7 +25,8 @@ def mano_arrays(seed: int = 0, *, is_right: bool = True) -> dict[str, np.ndarray
     template = joints[joint_of] + rng.normal(size=(778, 3)) * 0.008 + [0.09, 0.006, 0.006]
     shapes = rng.normal(size=(778, 3, 20)) * 0.0005
     shapes[..., 0] += 0.06 * (template - template.mean(0))
-    weights = np.where(np.arange(16) == joint_of[:, None], 8.0, rng.uniform(size=(778, 16)) < 0.2)
+    up_to_six_others = rng.uniform(size=(778, 16)).argsort(-1) < rng.integers(0, 7, size=(778, 1))
+    weights = np.where(np.arange(16) == joint_of[:, None], 8.0, up_to_six_others)
     regressor = np.where((np.arange(16)[:, None] == joint_of) & (rng.uniform(size=778) < 0.3), 1.0, 0.0)
     arrays = {
         "v_template": template,

@@ -1,0 +1,274 @@
+"""Hands for other programs: plain meshes (OBJ, PLY) and rigged hands (GLB). Files are written beside, then renamed."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import roma
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from ownhand.geometry.meshes import vertex_normals
+from ownhand.hand.model import HandModel, HandPose, ShapedHand
+from ownhand.hand.skeleton import ROTATING_21, WEBXR_FROM_21, WEBXR_JOINTS
+from ownhand.hand.webxr import WEBXR_PARENTS, webxr_joints
+
+if TYPE_CHECKING:
+    from pygltflib import GLTF2, Material, Node
+
+_SKIN = [0.72, 0.48, 0.38, 1.0]
+_LOST = "Pose correctives of the skin are not in this file (glTF skins have none): bent joints are a little thinner."
+
+
+def write_mesh(
+    path: Path | str,
+    verts: Float[Tensor, "verts 3"],
+    faces: Int[Tensor, "faces 3"],
+    *,
+    uv: Float[Tensor, "uvs 2"] | None = None,
+    uv_faces: Int[Tensor, "faces 3"] | None = None,
+) -> None:
+    """Write a mesh with its vertices and faces in the given order and frame.
+
+    Args:
+        path: Ends in .obj or .ply (binary).
+        verts: Vertices [m].
+        faces: Triangles, counter-clockwise seen from outside.
+        uv: Texture coordinates, v downwards (turned upwards in the file, as OBJ has it); a PLY file goes without.
+        uv_faces: Texture coordinates of each face's corners.
+
+    Raises:
+        ValueError: Another suffix, or one of `uv` and `uv_faces` without the other.
+    """
+    path = Path(path)
+    if (uv is None) != (uv_faces is None):
+        raise ValueError("expected uv and uv_faces together, got one of them")
+    if path.suffix.lower() == ".obj":
+        _write(path, _obj(verts, faces, uv, uv_faces))
+    elif path.suffix.lower() == ".ply":
+        from trimesh import Trimesh
+        from trimesh.exchange.ply import export_ply
+
+        _write(path, export_ply(Trimesh(verts.detach().cpu().numpy(), faces.cpu().numpy(), process=False)))
+    else:
+        raise ValueError(f"expected a mesh file ending in .obj or .ply, got {path.name}")
+
+
+def write_glb(
+    path: Path | str,
+    hand: ShapedHand,
+    pose: HandPose | None = None,
+    *,
+    texture: Float[Tensor, "3 height width"] | None = None,
+    is_right: bool = True,
+    flat: bool = False,
+) -> None:
+    """Write a rigged hand: one skin over the 25 WebXR joints, metres.
+
+    Frames: glTF has y up and z backwards, so everything is turned half round x: (x, y, z) becomes (x, -y, -z). A pose
+    puts the hand before glTF's standard camera as it was before ours; without one the hand rests in its model frame.
+    Joints have WebXR's names and orientations (see `webxr.py`); finger metacarpals and fingertips carry no skin.
+
+    Lost: pose correctives, because glTF skins have none (the file says so in `asset.extras`); in a vertex that more
+    than eight joints share, the smallest shares. The four largest are the first set, all that many viewers use.
+
+    Args:
+        path: The .glb file.
+        hand: One hand, without batch axes.
+        pose: Written as rotations of the joints; the skin itself stays at rest.
+        texture: RGB in [0, 1], by the model's uv. Without: a plain skin colour.
+        is_right: False writes the mirror image (of the pose, too).
+        flat: All joints are children of the root instead of a chain, for programs that set each joint's pose in
+            space, as WebXR gives it (XRHandMeshModel of three.js).
+
+    Raises:
+        ValueError: The hand or the pose has batch axes, or there is a texture but no uv.
+    """
+    from pygltflib import GLTF2, Asset, Attributes, Mesh, Primitive, Scene, Skin
+
+    model = hand.model
+    if texture is not None and model.uv is None:
+        raise ValueError(f"hand model {model.id} has no texture coordinates for this texture")
+    hand = hand.detach().to("cpu").to(torch.float64)
+    if pose is not None:
+        pose = pose.detach().to("cpu").to(torch.float64)
+    mirror = torch.diag(hand.verts.new_tensor([1.0 if is_right else -1.0, 1.0, 1.0, 1.0]))
+    to_gltf = torch.diag(hand.verts.new_tensor([1.0, -1.0, -1.0, 1.0])) @ mirror
+    T_gltf_joint = to_gltf @ webxr_joints(hand) @ mirror
+    parents = (-1,) * len(WEBXR_JOINTS) if flat else WEBXR_PARENTS
+    verts = hand.verts @ to_gltf[:3, :3]
+    verts_of, uv_of, faces = _split_at_seams(hand.model)
+    faces = faces if is_right else faces.flip(-1)
+
+    side = "right" if is_right else "left"
+    gltf = GLTF2(asset=Asset(generator="ownhand", extras={"hand": model.id, "side": side, "lost": _LOST}))
+    blob = _Blob(gltf)
+    attributes = {
+        "POSITION": blob.add(verts[verts_of], bounds=True),
+        "NORMAL": blob.add(_normals(verts, hand.model.faces if is_right else hand.model.faces.flip(-1))[verts_of]),
+    }
+    if hand.model.uv is not None:
+        attributes["TEXCOORD_0"] = blob.add(hand.model.uv[uv_of])
+    joints, weights = _influences(hand.model.skin_weights)
+    for i in range(joints.shape[-1] // 4):
+        attributes[f"JOINTS_{i}"] = blob.add(joints[verts_of, 4 * i : 4 * i + 4])
+        attributes[f"WEIGHTS_{i}"] = blob.add(weights[verts_of, 4 * i : 4 * i + 4])
+    indices = blob.add(faces.reshape(-1, 1).to(torch.int32), target=_INDICES)
+    inverse_bind = torch.linalg.inv(T_gltf_joint).mT.flatten(1)  # column by column
+    gltf.skins = [
+        Skin(joints=list(_JOINT_NODES), skeleton=_ROOT, inverseBindMatrices=blob.add(inverse_bind, target=None))
+    ]
+    gltf.materials = [_material(blob, texture)]
+    gltf.meshes = [
+        Mesh(name="hand", primitives=[Primitive(attributes=Attributes(**attributes), indices=indices, material=0)])
+    ]
+    posed = T_gltf_joint if pose is None else to_gltf @ webxr_joints(hand, pose) @ mirror
+    gltf.nodes = _nodes(posed, parents)
+    gltf.scenes, gltf.scene = [Scene(nodes=[_ROOT])], 0
+    blob.close()
+    _write(Path(path), b"".join(gltf.save_to_bytes()))
+
+
+_ROOT, _MESH = 0, 1
+_JOINT_NODES = range(2, 2 + len(WEBXR_JOINTS))
+_VERTICES, _INDICES = 34962, 34963  # buffer targets
+_COMPONENTS = {torch.float32: 5126, torch.uint8: 5121, torch.int32: 5125}  # indices are never negative
+_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+
+
+class _Blob:
+    """The binary part of a GLB file: arrays one after another, each with its accessor."""
+
+    def __init__(self, gltf: GLTF2) -> None:
+        self.gltf = gltf
+        self.data = bytearray()
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        """Append bytes, aligned to four."""
+        from pygltflib import BufferView
+
+        self.gltf.bufferViews.append(
+            BufferView(buffer=0, byteOffset=len(self.data), byteLength=len(data), target=target)
+        )
+        self.data += data + bytes(-len(data) % 4)
+        return len(self.gltf.bufferViews) - 1
+
+    def add(self, rows: Tensor, *, target: int | None = _VERTICES, bounds: bool = False) -> int:
+        """Append an array; floats become float32. Returns its accessor."""
+        from pygltflib import Accessor
+
+        rows = rows.float() if rows.is_floating_point() else rows
+        self.gltf.accessors.append(
+            Accessor(
+                bufferView=self.view(rows.contiguous().numpy().tobytes(), target),
+                componentType=_COMPONENTS[rows.dtype],
+                count=len(rows),
+                type=_TYPES[rows.shape[-1]],
+                min=rows.amin(0).tolist() if bounds else [],
+                max=rows.amax(0).tolist() if bounds else [],
+            )
+        )
+        return len(self.gltf.accessors) - 1
+
+    def close(self) -> None:
+        from pygltflib import Buffer
+
+        self.gltf.buffers = [Buffer(byteLength=len(self.data))]
+        self.gltf.set_binary_blob(bytes(self.data))
+
+
+def _split_at_seams(model: HandModel) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"] | None, Int[Tensor, "faces 3"]]:
+    """Vertices as glTF wants them, with one texture coordinate each: which vertex, which uv, and the faces.
+
+    Without uv, vertices stay as they are.
+    """
+    if model.uv_faces is None:
+        return torch.arange(len(model.template)), None, model.faces
+    corners = torch.stack([model.faces, model.uv_faces], -1).flatten(0, 1)
+    pairs, faces = torch.unique(corners, dim=0, return_inverse=True)
+    return pairs[:, 0], pairs[:, 1], faces.reshape(-1, 3)
+
+
+def _influences(weights: Float[Tensor, "verts 16"]) -> tuple[UInt8[Tensor, "verts n"], Float[Tensor, "verts n"]]:
+    """The joints of each vertex, largest share first: four or, if any vertex needs them, eight."""
+    shares, joints = weights.topk(2 * 4)
+    if not shares[:, 4:].any():
+        shares, joints = shares[:, :4], joints[:, :4]
+    own_21 = [WEBXR_FROM_21.get(name) for name in WEBXR_JOINTS]
+    webxr_of_16 = torch.tensor([own_21.index(joint) for joint in ROTATING_21])
+    unused_are_zero = torch.where(shares > 0, webxr_of_16[joints], 0)
+    return unused_are_zero.to(torch.uint8), shares / shares.sum(-1, keepdim=True)
+
+
+def _normals(verts: Float[Tensor, "verts 3"], faces: Int[Tensor, "faces 3"]) -> Float[Tensor, "verts 3"]:
+    """Smooth unit normals, also for vertices without a face."""
+    normals = vertex_normals(verts, faces)
+    return torch.where(normals.any(-1, keepdim=True), normals, normals.new_tensor([0.0, 0.0, 1.0]))
+
+
+def _nodes(T_gltf_joint: Float[Tensor, "25 4 4"], parents: tuple[int, ...]) -> list[Node]:
+    """The root with the skinned mesh and the joints below it, each relative to its parent."""
+    from pygltflib import Node
+
+    def children(of: int) -> list[int]:
+        return [node for node, parent in zip(_JOINT_NODES, parents, strict=True) if parent == of]
+
+    nodes = [Node(name="hand", children=[_MESH, *children(-1)]), Node(name="skin", mesh=0, skin=0)]
+    for joint, (name, T, parent) in enumerate(zip(WEBXR_JOINTS, T_gltf_joint, parents, strict=True)):
+        local = T if parent < 0 else torch.linalg.inv(T_gltf_joint[parent]) @ T
+        turn, shift = roma.rotmat_to_unitquat(local[:3, :3]).tolist(), local[:3, 3].tolist()
+        nodes.append(Node(name=name, translation=shift, rotation=turn, children=children(joint)))
+    return nodes
+
+
+def _material(blob: _Blob, texture: Float[Tensor, "3 height width"] | None) -> Material:
+    """Rough and matt; seen from both sides because the wrist is open."""
+    from pygltflib import Image, Material, PbrMetallicRoughness, Texture, TextureInfo
+
+    surface = PbrMetallicRoughness(metallicFactor=0.0, roughnessFactor=0.7)
+    if texture is None:
+        surface.baseColorFactor = _SKIN
+    else:
+        blob.gltf.images = [Image(bufferView=blob.view(_png(texture)), mimeType="image/png")]
+        blob.gltf.textures = [Texture(source=0)]
+        surface.baseColorTexture = TextureInfo(index=0)
+    return Material(name="skin", pbrMetallicRoughness=surface, doubleSided=True)
+
+
+def _png(picture: Float[Tensor, "3 height width"]) -> bytes:
+    from PIL import Image
+
+    pixels = (picture.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def _obj(
+    verts: Float[Tensor, "verts 3"],
+    faces: Int[Tensor, "faces 3"],
+    uv: Float[Tensor, "uvs 2"] | None,
+    uv_faces: Int[Tensor, "faces 3"] | None,
+) -> bytes:
+    lines = ["v {:.9g} {:.9g} {:.9g}".format(*point) for point in verts.tolist()]
+    if uv is None or uv_faces is None:
+        lines += ["f {} {} {}".format(*face) for face in (faces + 1).tolist()]
+    else:
+        lines += [f"vt {u:.9g} {1 - v:.9g}" for u, v in uv.tolist()]
+        corners = torch.stack([faces, uv_faces], -1).flatten(1) + 1
+        lines += ["f {}/{} {}/{} {}/{}".format(*face) for face in corners.tolist()]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All or nothing: beside the file, then renamed."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
