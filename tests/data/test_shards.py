@@ -13,7 +13,7 @@ import pytest
 import torch
 from data_helpers import make_sample
 
-from ownhand.data.dataset import ShardDataset, permutation
+from ownhand.data.dataset import ShardDataset
 from ownhand.data.sample import HandSample
 from ownhand.data.shards import ShardWriter, finished_shards, shard_path, write_shard
 
@@ -158,20 +158,3 @@ def test_bad_input_is_refused(tmp_path):
     write_shard(tmp_path, 0, [make_sample(0), make_sample(1, (32, 32))])
     with pytest.raises(ValueError, match="one size"):
         ShardDataset(tmp_path).load([0, 1])
-
-
-def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own():
-    orders = [permutation(100, seed=1, epoch=e) for e in (0, 1)]
-    assert all(torch.equal(order.sort().values, torch.arange(100)) for order in orders)
-    assert not torch.equal(*orders)
-    assert torch.equal(orders[0], permutation(100, seed=1, epoch=0))
-
-
-def test_pictures_of_a_person_can_be_kept_together():
-    subjects = torch.randint(0, 7, (100,))
-    order = permutation(100, seed=0, epoch=0, subjects=subjects, together=4)
-    assert torch.equal(order.sort().values, torch.arange(100))
-    person = subjects[order]
-    neighbours = (person[1:] == person[:-1]).float().mean()
-    assert neighbours > 0.65
-    assert len(person.unique_consecutive()) > 20

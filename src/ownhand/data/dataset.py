@@ -1,4 +1,4 @@
-"""Stored pictures by random access, and the order in which training sees them."""
+"""Stored pictures by random access."""
 
 from __future__ import annotations
 
@@ -133,6 +133,11 @@ class ShardDataset:
             depth=torch.from_numpy(files["depth"].astype(np.float32)) if "depth" in files else None,
         )
 
+    @property
+    def fingerprint(self) -> str:
+        """Equal for data sets of the same content in the same order."""
+        return hashlib.sha256("".join(self._checksums).encode()).hexdigest()[:16]
+
     def verify(self) -> None:
         """Read every shard and compare its checksum.
 
@@ -166,34 +171,3 @@ def _array(column: pa.Array) -> np.ndarray:
     if pa.types.is_fixed_size_list(column.type):
         return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1).copy()
     return column.to_numpy(zero_copy_only=False).copy()
-
-
-def permutation(
-    count: int, seed: int, epoch: int, subjects: Int[Tensor, "pictures"] | None = None, together: int = 1
-) -> Int[Tensor, "pictures"]:
-    """The order in which an epoch sees a data set: every picture once.
-
-    A function of its arguments alone, so a position in training is one number.
-
-    Args:
-        count: Number of pictures.
-        seed: Training's seed.
-        epoch: Which epoch.
-        subjects: Number of the person in each picture; needed if `together` is more than 1.
-        together: How many pictures of one person follow each other (the last few of a person may be fewer).
-    """
-    generator = torch.Generator().manual_seed(hash_seed(seed, epoch))
-    order = torch.randperm(count, generator=generator)
-    if together == 1:
-        return order
-    if subjects is None:
-        raise ValueError("pictures can be kept together by person only if the data set names its people")
-    order = order[subjects[order].argsort(stable=True)]
-    _, sizes = subjects[order].unique_consecutive(return_counts=True)
-    groups = [group for person in order.split(sizes.tolist()) for group in person.split(together)]
-    return torch.cat([groups[i] for i in torch.randperm(len(groups), generator=generator).tolist()])
-
-
-def hash_seed(*numbers: int) -> int:
-    """A seed from several non-negative numbers, without the collisions of adding them."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

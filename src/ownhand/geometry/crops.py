@@ -110,7 +110,7 @@ class Crop(TensorStruct):
         if shrink > 1:
             flat = F.avg_pool2d(flat, shrink, ceil_mode=True, count_include_pad=False)
         source_height, source_width = flat.shape[-2] * shrink, flat.shape[-1] * shrink
-        # grid_sample's coordinates run from -1 to 1 between the outer edges. Sums are ten times as fast as `affine_grid`.
+        # grid_sample's coordinates run from -1 to 1 between outer edges. Sums are ten times as fast as `affine_grid`.
         to_grid = T_image_crop.new_tensor([[2 / source_width, 0, -1], [0, 2 / source_height, -1]])
         along_x, along_y, start = (to_grid @ T_image_crop)[:, None, None].unbind(-1)
         ys, xs = (torch.arange(n, dtype=image.dtype, device=image.device) + 0.5 for n in self.size)

@@ -1,0 +1,105 @@
+"""The order in which training sees stored pictures: batch i is a function of i, so resuming needs one number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ownhand.data.augment import Augmentation, augment, draw
+from ownhand.data.dataset import ShardDataset
+from ownhand.data.sample import HandSample
+
+
+class Batches(Dataset):
+    """Augmented batches of all epochs in one row. A batch may reach from one epoch into the next.
+
+    Args:
+        data: The pictures.
+        batch: Pictures per batch, over all processes.
+        seed: Training's seed.
+        augmentation: How pictures are changed.
+        together: See `permutation`.
+        rank: Which of `world` processes asks; together they see each picture once per epoch.
+        world: How many processes there are.
+
+    Raises:
+        ValueError: The processes cannot share a batch evenly.
+    """
+
+    def __init__(
+        self,
+        data: ShardDataset,
+        *,
+        batch: int,
+        seed: int,
+        augmentation: Augmentation,
+        together: int = 1,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if batch % world:
+            raise ValueError(f"expected a batch that {world} processes can share evenly, got {batch} pictures")
+        self._data, self._batch, self._seed, self._together = data, batch, seed, together
+        self._augmentation, self._rank, self._share = augmentation, rank, batch // world
+        self._orders: dict[int, Tensor] = {}
+
+    def pictures(self, step: int) -> tuple[list[int], list[int]]:
+        """Epoch and number of each picture of this process's share of a batch."""
+        start = step * self._batch + self._rank * self._share
+        places = [divmod(place, len(self._data)) for place in range(start, start + self._share)]
+        epochs = [epoch for epoch, _ in places]
+        self._orders = {
+            epoch: self._orders[epoch] if epoch in self._orders else self._order(epoch) for epoch in set(epochs)
+        }
+        return epochs, [int(self._orders[epoch][place]) for epoch, place in places]
+
+    def __getitem__(self, step: int) -> HandSample:
+        epochs, indices = self.pictures(step)
+        return augment(self._data.load(indices), self._augmentation, draw(self._seed, epochs, indices))
+
+    def _order(self, epoch: int) -> Tensor:
+        return permutation(len(self._data), self._seed, epoch, self._data.subjects, self._together)
+
+
+def in_order(data: ShardDataset, *, batch: int, size: int | None, limit: int = 0) -> Iterator[HandSample]:
+    """Unchanged pictures for validation, resampled to `size`; `limit` evenly taken ones, or all for 0."""
+    count = min(limit or len(data), len(data))
+    for rows in (torch.arange(count) * len(data) // count).split(batch):
+        indices = rows.tolist()
+        yield augment(data.load(indices), Augmentation(size=size), draw(0, [0] * len(indices), indices))
+
+
+def permutation(
+    count: int, seed: int, epoch: int, subjects: Int[Tensor, "pictures"] | None = None, together: int = 1
+) -> Int[Tensor, "pictures"]:
+    """The order in which an epoch sees a data set: every picture once.
+
+    A function of its arguments alone, so a position in training is one number.
+
+    Args:
+        count: Number of pictures.
+        seed: Training's seed.
+        epoch: Which epoch.
+        subjects: Number of the person in each picture; needed if `together` is more than 1.
+        together: How many pictures of one person follow each other (the last few of a person may be fewer).
+    """
+    generator = torch.Generator().manual_seed(hash_seed(seed, epoch))
+    order = torch.randperm(count, generator=generator)
+    if together == 1:
+        return order
+    if subjects is None:
+        raise ValueError("pictures can be kept together by person only if the data set names its people")
+    order = order[subjects[order].argsort(stable=True)]
+    _, sizes = subjects[order].unique_consecutive(return_counts=True)
+    groups = [group for person in order.split(sizes.tolist()) for group in person.split(together)]
+    return torch.cat([groups[i] for i in torch.randperm(len(groups), generator=generator).tolist()])
+
+
+def hash_seed(*numbers: int) -> int:
+    """A seed from several non-negative numbers, without the collisions of adding them."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,70 @@
+"""The order of training: every picture once per epoch, from any start, over any number of processes."""
+
+import pytest
+import torch
+from data_helpers import make_sample
+
+from ownhand.data.augment import Augmentation
+from ownhand.data.batches import Batches, in_order, permutation
+from ownhand.data.dataset import ShardDataset
+from ownhand.data.shards import write_shard
+
+STRONG = Augmentation(size=32, angle_deg=90.0, noise=0.1)
+
+
+@pytest.fixture
+def data(tmp_path):
+    write_shard(tmp_path, 0, [make_sample(i) for i in range(10)], quality=None)
+    return ShardDataset(tmp_path)
+
+
+def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own():
+    orders = [permutation(100, seed=1, epoch=e) for e in (0, 1)]
+    assert all(torch.equal(order.sort().values, torch.arange(100)) for order in orders)
+    assert not torch.equal(*orders)
+    assert torch.equal(orders[0], permutation(100, seed=1, epoch=0))
+
+
+def test_pictures_of_a_person_can_be_kept_together():
+    subjects = torch.randint(0, 7, (100,))
+    order = permutation(100, seed=0, epoch=0, subjects=subjects, together=4)
+    assert torch.equal(order.sort().values, torch.arange(100))
+    person = subjects[order]
+    neighbours = (person[1:] == person[:-1]).float().mean()
+    assert neighbours > 0.65
+    assert len(person.unique_consecutive()) > 20
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_each_epoch_sees_each_picture_once_over_all_processes(data, world):
+    ranks = [Batches(data, batch=4, seed=1, augmentation=STRONG, rank=r, world=world) for r in range(world)]
+    seen = []
+    for step in range(5):
+        for rank in ranks:
+            epochs, indices = rank.pictures(step)
+            assert len(indices) == 4 // world
+            seen += zip(epochs, indices, strict=True)
+    assert sorted(seen) == [(epoch, index) for epoch in (0, 1) for index in range(10)]
+
+
+def test_a_batch_depends_on_its_number_alone(data):
+    straight = Batches(data, batch=4, seed=1, augmentation=STRONG)
+    batches = [straight[step] for step in range(6)]
+    resumed = Batches(data, batch=4, seed=1, augmentation=STRONG)
+    assert torch.equal(resumed[5].image, batches[5].image)
+    assert torch.equal(resumed[2].image, batches[2].image)
+    assert not torch.equal(Batches(data, batch=4, seed=2, augmentation=STRONG)[2].image, batches[2].image)
+
+
+def test_two_processes_load_what_one_would(data):
+    one = Batches(data, batch=4, seed=1, augmentation=STRONG)[1]
+    two = [Batches(data, batch=4, seed=1, augmentation=STRONG, rank=r, world=2)[1] for r in (0, 1)]
+    torch.testing.assert_close(torch.cat([x.image for x in two]), one.image, atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match="3 processes can share evenly"):
+        Batches(data, batch=4, seed=1, augmentation=STRONG, world=3)
+
+
+def test_validation_takes_pictures_evenly_and_leaves_them_as_they_are(data):
+    (sample,) = in_order(data, batch=8, size=None, limit=5)
+    assert sample.subject.tolist() == [data[i].subject.item() for i in (0, 2, 4, 6, 8)]
+    assert sum(len(x) for x in in_order(data, batch=4, size=32)) == 10
