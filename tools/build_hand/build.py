@@ -35,6 +35,7 @@ def build(source: Path) -> dict[str, np.ndarray]:
     regressor = fit_joint_regressor(template, people.basis, n)
     error = np.square(np.tensordot(people.basis.verts, regressor, ((1,), (1,))).swapaxes(1, 2) - people.basis.joints)
     print(np.sqrt(error.sum((0, 2))).round(5) * 1000, (regressor > 0).sum(1))
+    print("DBG", np.sqrt(error.sum(2))[:, 1].round(5) * 1000, np.abs(regressor @ rigged.verts - rigged.joints).max(1).round(5) * 1000)
     R = sample_poses(POSES, 0, torch.from_numpy(axes).float())
     rotvec = roma.rotmat_to_rotvec(R).flatten(1).double().numpy()
     mean = rotvec.mean(0)

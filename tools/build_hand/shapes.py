@@ -80,14 +80,19 @@ def _deform(rig: Rig, normals: np.ndarray, axes: np.ndarray, amount: dict[str, f
         joints[j] = joints[parent] + stretch[parent] @ (rig.joints[j] - rig.joints[parent])
     moved = joints + np.einsum("jab,vjb->vja", stretch, rig.verts[:, None] - rig.joints)
     verts = np.einsum("vj,vja->va", rig.weights, moved)
+    verts, joints = verts + _wrist(rig.verts, p["wrist"]), joints + _wrist(rig.joints, p["wrist"])
     x = rig.verts
-    wrist = _bump(np.maximum(x[:, :1] + 0.01, 0), 0.035)
-    verts = verts + (np.expm1(p["wrist"]) * wrist)[:, None] * x * [0, 1, 1]
     thenar = 0.55 * rig.joints[1] + 0.45 * rig.joints[2] + [0, 0, -0.012]
     hypothenar = np.array([0.045, -0.030, -0.012])
     swell = p["thenar"] * _bump(x - thenar, 0.022) + p["hypothenar"] * _bump(x - hypothenar, 0.022)
     swell += p["knuckle"] * sum(_bump(x - rig.joints[j], 0.009) for j in range(2, 16))
     return verts + swell[:, None] * normals, joints
+
+
+def _wrist(x: np.ndarray, amount: float) -> np.ndarray:
+    """Displacements of points [any 3] where wrist and forearm swell."""
+    here = _bump(np.maximum(x[:, :1] + 0.01, 0), 0.035)
+    return (np.expm1(amount) * here)[:, None] * x * [0, 1, 1]
 
 
 def _bump(x: np.ndarray, radius: float) -> np.ndarray:

@@ -25,12 +25,12 @@ TWIST, ABDUCTION, FLEXION = range(3)
 THUMB_DORSAL = (-0.22, 0.95, 0.21)  # where the rest thumb's nail looks, in the palm's frame (distal, radial, dorsal)
 
 _LIMITS_DEGREES = {  # (lowest, highest) of twist, abduction, flexion
-    "thumb_cmc": ((-10, 25), (-25, 40), (-30, 45)),
-    "thumb_mcp": ((-5, 5), (-8, 12), (-15, 60)),
-    "thumb_ip": ((0, 0), (0, 0), (-25, 80)),
-    "mcp": ((-5, 5), (-20, 20), (-25, 90)),
-    "pip": ((0, 0), (0, 0), (-5, 105)),
-    "dip": ((0, 0), (0, 0), (-8, 75)),
+    "thumb_cmc": ((-25, 10), (-25, 45), (-30, 58)),
+    "thumb_mcp": ((-5, 5), (-10, 12), (-15, 60)),
+    "thumb_ip": ((-3, 3), (-3, 3), (-25, 80)),
+    "mcp": ((-6, 6), (-20, 20), (-30, 90)),
+    "pip": ((-3, 3), (-3, 3), (-8, 108)),
+    "dip": ((-3, 3), (-3, 3), (-12, 75)),
 }
 
 
