@@ -1,0 +1,214 @@
+"""What is trained, in which order, on what and for how long: training as data.
+
+A recipe is a list of stages; `train.py` runs them one after another. Everything here can be written as JSON, which is
+what is kept beside the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ownhand import losses
+from ownhand.data.augment import Augmentation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The training of one network.
+
+    Attributes:
+        name: Names its folder and its weights.
+        estimator: A configuration for `estimators.build`. For kind `confidence` its entry `estimator` is the name of
+            the stage whose trained, then frozen, network gets the scores.
+        loss: Weight of each loss term, by the names of `losses.training_loss`.
+        steps: Length in batches; give this or `epochs`.
+        epochs: Length in passes over the data.
+        batch: Pictures per step, over all processes.
+        together: Pictures of one person that follow each other, for losses that compare them.
+        init_from: The stage from which the backbone's weights are taken.
+        optimizer: `adam`, or `adamw`, which spares vectors (biases, normalisation) the decay.
+        lr: Learning rate.
+        weight_decay: Of `adamw`.
+        schedule: How the learning rate goes: `cosine` to zero, or times 0.1 at each of `milestones`.
+        milestones: Shares of the length.
+        warmup: Steps in which the rate rises to `lr`.
+        clip: Largest norm of the gradient; 0 for any.
+        ema: Decay per step of the running mean of the weights that is validated and kept; 0 keeps the last weights.
+        freeze_statistics: Keep the normalisation statistics as they are.
+        augmentation: How the pictures are changed, and the size at which the network sees them.
+        validate_every: Steps between validations.
+        validation_pictures: How many pictures to validate on, evenly taken; 0 for all.
+        select: The metric of which the smallest value decides which weights are kept.
+    """
+
+    name: str
+    estimator: dict[str, Any]
+    loss: dict[str, float]
+    steps: int | None = None
+    epochs: float | None = None
+    batch: int = 64
+    together: int = 1
+    init_from: str | None = None
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.02
+    schedule: Literal["cosine", "steps"] = "cosine"
+    milestones: tuple[float, ...] = ()
+    warmup: int = 0
+    clip: float = 0.0
+    ema: float = 0.0
+    freeze_statistics: bool = False
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    validate_every: int = 1000
+    validation_pictures: int = 0
+    select: str = "loss"
+
+    def length(self, pictures: int) -> int:
+        """Steps on a data set of so many pictures.
+
+        Raises:
+            ValueError: Not exactly one of steps and epochs is given.
+        """
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError(f"stage {self.name} needs either steps or epochs, got {self.steps} and {self.epochs}")
+        return self.steps if self.steps is not None else math.ceil(self.epochs * pictures / self.batch)
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step."""
+        share = step / steps
+        if self.schedule == "cosine":
+            factor = (1 + math.cos(math.pi * share)) / 2
+        else:
+            factor = 0.1 ** sum(share >= milestone for milestone in self.milestones)
+        return self.lr * factor * min(1, (step + 1) / (self.warmup + 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Stages in the order of their training.
+
+    Attributes:
+        name: What it is called.
+        stages: Each can use the results of those before.
+        precision: As Fabric calls it: `32-true`, `bf16-mixed`.
+    """
+
+    name: str
+    stages: tuple[Stage, ...]
+    precision: str = "32-true"
+
+    def scaled(self, factor: float) -> Recipe:
+        """The same, with every stage so many times as long."""
+
+        def scale(stage: Stage) -> Stage:
+            if stage.steps is None:
+                return replace(stage, epochs=stage.epochs * factor)
+            return replace(stage, steps=max(1, round(stage.steps * factor)), warmup=round(stage.warmup * factor))
+
+        return replace(self, stages=tuple(scale(stage) for stage in self.stages))
+
+
+def _stages(
+    *, backbone: str, auxiliary: int, common: dict, keypoints: dict, regressor: dict, confidence: dict, **network: Any
+) -> tuple[Stage, ...]:
+    """The default pipeline; the dictionaries are fields of its stages."""
+    dense = losses.DENSE if auxiliary else {}
+    stages = [
+        Stage(
+            name="keypoints",
+            estimator={"kind": "keypoints", "backbone": backbone, "auxiliary": bool(auxiliary)} | network,
+            loss=losses.KEYPOINTS | {name: weight for name, weight in dense.items() if name != "heatmaps"},
+            select="keypoints_px",
+            **common | keypoints,
+        )
+    ]
+    for variant in ("baseline", "identity", "conditioned"):
+        paper = {name: weight for name, weight in losses.PAPER.items() if variant == "baseline" or name != "shape"}
+        estimator = {"kind": "regressor", "variant": variant, "backbone": backbone, "auxiliary": auxiliary} | network
+        stages.append(
+            Stage(name=variant, estimator=estimator, loss=paper | dense, select="mpjpe_mm", **common | regressor)
+        )
+    estimator = {"kind": "confidence", "estimator": "baseline", "target": "size_free"}
+    stages.append(Stage(name="confidence", estimator=estimator, loss=losses.CONFIDENCE, **common | confidence))
+    return tuple(stages)
+
+
+_COLOURS = {"brightness": 32 / 255, "contrast": (0.5, 1.5), "saturation": (0.5, 1.5), "hue_deg": 18.0}
+"""The paper's augmentation."""
+
+_WEAR = {"balance": 0.1, "grey": 0.05, "blur": 0.2, "jpeg": 0.15, "noise": 0.04, "patches": 0.3}
+
+TINY = Recipe(
+    name="tiny",
+    stages=_stages(
+        backbone="resnet-tiny",
+        auxiliary=16,
+        common={
+            "batch": 8,
+            "warmup": 2,
+            "ema": 0.9,
+            "validate_every": 8,
+            "augmentation": Augmentation(size=64, angle_deg=30.0, scale=(0.9, 1.1), shift=0.05, **_COLOURS, **_WEAR),
+        },
+        keypoints={"steps": 20},
+        regressor={"steps": 12, "init_from": "keypoints"},
+        confidence={"steps": 8, "together": 4},
+    ),
+)
+"""A minute: shows that everything works, and teaches next to nothing."""
+
+SMALL = Recipe(
+    name="small",
+    precision="bf16-mixed",
+    stages=_stages(
+        backbone="resnet-18-narrow",
+        auxiliary=64,
+        common={
+            "batch": 64,
+            "lr": 1.5e-3,
+            "warmup": 200,
+            "clip": 5.0,
+            "ema": 0.999,
+            "validate_every": 500,
+            "validation_pictures": 1000,
+            "augmentation": Augmentation(size=128, angle_deg=180.0, scale=(0.8, 1.25), shift=0.08, **_COLOURS, **_WEAR),
+        },
+        keypoints={"steps": 10_000},
+        regressor={"steps": 7_000, "init_from": "keypoints"},
+        confidence={"steps": 1_200, "batch": 128, "together": 8, "lr": 3e-3},
+    ),
+)
+"""At 128 px on two CPU cores; its weights are shipped."""
+
+PAPER = Recipe(
+    name="paper",
+    stages=_stages(
+        backbone="resnet-50",
+        pretrained=True,
+        auxiliary=0,
+        common={
+            "batch": 32,
+            "optimizer": "adam",
+            "lr": 1e-4,
+            "schedule": "steps",
+            "milestones": (1 / 3, 2 / 3),
+            "epochs": 15.0,
+            "augmentation": Augmentation(size=224, **_COLOURS),
+        },
+        keypoints={},
+        regressor={},
+        confidence={"batch": 128},
+    ),
+)
+"""The schedule of Kong et al. (2022), for a GPU."""
+
+RECIPES = {recipe.name: recipe for recipe in (TINY, SMALL, PAPER)}
+
+
+def recipe_by_name(name: str) -> Recipe:
+    """Raises ValueError if there is none."""
+    if name not in RECIPES:
+        raise ValueError(f"expected a recipe of {', '.join(RECIPES)}, got {name!r}")
+    return RECIPES[name]

@@ -1,0 +1,389 @@
+"""Training: one loop for every network, read from top to bottom.
+
+    OUT/STAGE.safetensors, OUT/STAGE.json    the result of a stage, as `estimators.build.load` reads it
+    OUT/STAGE/log.jsonl                      one line per interval and per validation
+    OUT/STAGE/best.*, checkpoint-*.*         the best weights so far, and the last two states
+
+Called again with the same arguments, `run` goes on where it stopped, and ends with the very weights that it would have
+had without stopping: every batch is a function of its number, and every step starts with a seed of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from ownhand import checkpoints, metrics
+from ownhand.data.batches import Batches, hash_seed, in_order
+from ownhand.data.dataset import ShardDataset
+from ownhand.data.sample import HandSample
+from ownhand.estimators.base import Estimator, FeatureEstimator
+from ownhand.estimators.build import build, describe, load, save, with_confidence
+from ownhand.hand.builtin import open_hand
+from ownhand.hand.model import HandModel
+from ownhand.losses import training_loss
+from ownhand.progress import TrainingLog
+from ownhand.recipes import Recipe, Stage, recipe_by_name
+
+
+def run(
+    recipe: Recipe | str,
+    *,
+    data: Sequence[str | Path],
+    out: str | Path,
+    val: Sequence[str | Path] = (),
+    stages: Sequence[str] | None = None,
+    hand: HandModel | None = None,
+    seed: int = 0,
+    length: float = 1.0,
+    minutes: float | None = None,
+    threads: int | None = None,
+    workers: int = 1,
+    accelerator: str = "auto",
+    save_every: int = 500,
+    log_every: int = 50,
+) -> dict[str, dict[str, Any]]:
+    """Train the stages of a recipe, one after another; those that are done already are left alone.
+
+    Under `torchrun` the processes share every batch.
+
+    Args:
+        recipe: What to train, or its name.
+        data: Folders of shards.
+        out: Where weights, logs and checkpoints go.
+        val: Folders of shards with other people, on which the best weights are chosen; without, the last are kept.
+        stages: Names of those to train; all when None.
+        hand: The hand model; the open hand when None.
+        seed: Of weights, order and augmentation.
+        length: Factor on the length of every stage.
+        minutes: Stop after so long; called again, training goes on.
+        threads: Of torch; its own choice when None.
+        workers: Processes that load pictures; 0 loads them in this one.
+        accelerator: As Fabric calls it: `cpu`, `cuda`, `auto`.
+        save_every: Steps between checkpoints: what a kill loses at most.
+        log_every: Steps between lines of the log.
+
+    Returns:
+        Of each stage up to the one where training stopped: `finished`, `step`, `steps`, and `best`, the step and the
+        validation `metrics` of the weights that are kept, or None.
+
+    Raises:
+        ValueError: Data, recipe or checkpoints cannot be used, or do not belong together.
+        FloatingPointError: The loss is no longer a number.
+    """
+    recipe = (recipe_by_name(recipe) if isinstance(recipe, str) else recipe).scaled(length)
+    if unknown := set(stages or ()) - {stage.name for stage in recipe.stages}:
+        raise ValueError(f"recipe {recipe.name} has no stage {', '.join(sorted(unknown))}")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=processes,
+        num_nodes=int(os.environ.get("WORLD_SIZE", 1)) // processes,
+        strategy="ddp" if "LOCAL_WORLD_SIZE" in os.environ else "auto",
+        precision=recipe.precision,  # pyright: ignore
+    )
+    fabric.launch()
+    task = _Task(
+        fabric=fabric,
+        hand=(open_hand() if hand is None else hand).to(fabric.device),
+        data=ShardDataset(*data),
+        val=ShardDataset(*val) if val else None,
+        out=Path(out),
+        seed=seed,
+        workers=workers,
+        save_every=save_every,
+        log_every=log_every,
+    )
+    results = {}
+    with _stop(fabric, minutes) as must_stop, _repeatable(fabric):
+        for stage in recipe.stages:
+            if stages is None or stage.name in stages:
+                results[stage.name] = _train(stage, task, must_stop)
+                if not results[stage.name]["finished"]:
+                    break
+    return results
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """What all stages share; see `run`."""
+
+    fabric: Fabric
+    hand: HandModel
+    data: ShardDataset
+    val: ShardDataset | None
+    out: Path
+    seed: int
+    workers: int
+    save_every: int
+    log_every: int
+
+
+def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str, Any]:
+    fabric, folder, result = task.fabric, task.out / stage.name, task.out / f"{stage.name}.json"
+    steps = stage.length(len(task.data))
+    # What makes the result what it is: a checkpoint of anything else is refused.
+    about = {
+        "stage": json.loads(json.dumps(asdict(stage))),
+        "seed": task.seed,
+        "steps": steps,
+        "data": task.data.fingerprint,
+        "hand": task.hand.id,
+    }
+    if result.exists():
+        return {"finished": True, "step": steps, "steps": steps, "best": describe(result)["extra"].get("best")}
+
+    torch.manual_seed(hash_seed(task.seed))
+    network = _network(stage, task).to(fabric.device, memory_format=torch.channels_last)
+    kept = deepcopy(network).requires_grad_(False).eval() if stage.ema else network
+    model = fabric.setup_module(_Objective(network, task.hand, stage.loss), move_to_device=False)
+    optimizer = fabric.setup_optimizers(_optimizer(stage, network))
+
+    modules = {"network": network} | ({"kept": kept} if stage.ema else {})
+    step, best = 0, None
+    if (checkpoint := checkpoints.last(folder)) is not None:
+        tensors, found = checkpoint
+        if differing := [key for key in about if found.get(key) != about[key]]:
+            raise ValueError(f"the checkpoints in {folder} are of another {', '.join(differing)}: train elsewhere")
+        checkpoints.restore(tensors, modules, network, optimizer.optimizer)
+        step, best = found["step"], found["best"]
+
+    def keep_state() -> None:
+        if fabric.is_global_zero:
+            tensors = checkpoints.state_tensors(modules, network, optimizer.optimizer)
+            checkpoints.save(folder, step, tensors, about | {"best": best})
+        fabric.barrier()
+
+    batches = Batches(
+        task.data,
+        batch=stage.batch,
+        seed=task.seed,
+        augmentation=stage.augmentation,
+        together=stage.together,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+    )
+    loader = iter(_loader(batches, range(step, steps), task))
+    log = TrainingLog(
+        folder / "log.jsonl",
+        title=stage.name,
+        start=step,
+        steps=steps,
+        pictures=stage.batch,
+        every=task.log_every,
+        silent=not fabric.is_global_zero,
+    )
+    with log:
+        while step < steps and not must_stop():
+            begin = time.perf_counter()
+            sample = next(loader).to(fabric.device)
+            waited = time.perf_counter() - begin
+
+            torch.manual_seed(hash_seed(task.seed, step, fabric.global_rank))
+            rate = stage.rate(step, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            _train_mode(network, stage)
+            terms = model(lambda sample=sample: sample)
+            if not terms["total"].isfinite():
+                raise FloatingPointError(f"the loss of stage {stage.name} is {terms['total'].item()} at step {step}")
+            fabric.backward(terms["total"])
+            if stage.clip:
+                fabric.clip_gradients(model, optimizer, max_norm=stage.clip)
+            optimizer.step()
+            optimizer.zero_grad()
+            if stage.ema:
+                _follow(kept, network, min(stage.ema, (1 + step) / (10 + step)))
+            step += 1
+            log.step(step, terms, rate, waited)
+
+            if task.val is not None and (step % stage.validate_every == 0 or step == steps):
+                values = validate(kept, task.val, stage, task.hand, fabric)
+                log.write(step, "validation", values)
+                if best is None or values[stage.select] < best["metrics"][stage.select]:
+                    best = {"step": step, "metrics": values}
+                    if fabric.is_global_zero:
+                        save(kept, folder / "best")
+            if step < steps and step % task.save_every == 0:
+                keep_state()
+        if step < steps:
+            keep_state()
+            return {"finished": False, "step": step, "steps": steps, "best": best}
+
+    if fabric.is_global_zero:
+        chosen = kept if best is None else load(folder / "best", task.hand)
+        save(chosen, task.out / stage.name, extra=about | {"best": best})
+    fabric.barrier()
+    return {"finished": True, "step": steps, "steps": steps, "best": best}
+
+
+class _Objective(nn.Module):
+    """A network and its loss: one forward pass is one call, as Fabric and its multi-process wrappers want it.
+
+    The sample comes in a function because Fabric would change the fields of a dataclass, and ours are frozen.
+    """
+
+    def __init__(self, network: Estimator, hand: HandModel, weights: dict[str, float]) -> None:
+        super().__init__()
+        self.network, self._hand, self._weights = network, hand, weights
+
+    def forward(self, sample: Callable[[], HandSample]) -> dict[str, Tensor]:
+        return {name: x.mean() for name, x in _loss(self.network, sample(), self._hand, self._weights)[1].items()}
+
+
+def _loss(network: Estimator, sample: HandSample, hand: HandModel, weights: dict[str, float]) -> tuple:
+    """Prediction, and every loss term per sample."""
+    image = sample.image.contiguous(memory_format=torch.channels_last)
+    prediction, auxiliary = network.forward_training(image, sample.camera, sample.shape)
+    return prediction, training_loss(prediction, auxiliary, sample, hand, weights)
+
+
+@torch.no_grad()
+def validate(network: Estimator, data: ShardDataset, stage: Stage, hand: HandModel, fabric: Fabric) -> dict[str, float]:
+    """Means over validation pictures: `loss`, its terms, and what can be measured of the predictions.
+
+    Those are `keypoints_px` (at the network's size, visible joints), `mpjpe_mm` and `shape_error`.
+    """
+    network.eval()
+    sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros(2, dtype=torch.float64))
+    batches = in_order(data, batch=stage.batch, size=stage.augmentation.size, limit=stage.validation_pictures)
+    for number, sample in enumerate(batches):
+        if number % fabric.world_size != fabric.global_rank:
+            continue
+        sample = sample.to(fabric.device)
+        with fabric.autocast():
+            prediction, terms = _loss(network, sample, hand, stage.loss)
+        values = {"loss" if name == "total" else f"loss/{name}": x for name, x in terms.items()}
+        if prediction.keypoints is not None:
+            values["keypoints_px"] = (prediction.keypoints - sample.keypoints).norm(dim=-1)[sample.visible]
+        if prediction.joints is not None:
+            values["mpjpe_mm"] = metrics.mpjpe_mm(prediction.joints, sample.joints)
+        if prediction.shape is not None and sample.shape is not None:
+            values["shape_error"] = metrics.shape_error(prediction.shape, sample.shape)
+        for name, x in values.items():
+            sums[name] += torch.tensor([x.double().sum().item(), x.numel()])
+    totals = {name: fabric.all_reduce(x.to(fabric.device), reduce_op="sum") for name, x in sorted(sums.items())}
+    return {name: (total[0] / total[1]).item() for name, total in totals.items()}
+
+
+def _network(stage: Stage, task: _Task) -> Estimator:
+    """The stage's network before its first step.
+
+    Raises:
+        ValueError: A stage on which it builds is not trained, or does not fit.
+    """
+    config = dict(stage.estimator)
+    if config["kind"] == "confidence":
+        scored = load(task.out / config["estimator"], task.hand)
+        if not isinstance(scored, FeatureEstimator):
+            raise ValueError(f"stage {config['estimator']} has no features that stage {stage.name} could score")
+        network = with_confidence(scored)
+        network.config = replace(network.config, target=config["target"])
+        return network
+    network = build(config, task.hand)
+    if stage.init_from is not None:
+        source = load(task.out / stage.init_from, task.hand)
+        try:
+            network.get_submodule("backbone").load_state_dict(source.get_submodule("backbone").state_dict())
+        except (RuntimeError, AttributeError) as error:
+            raise ValueError(f"the backbone of stage {stage.init_from} does not fit stage {stage.name}") from error
+    return network
+
+
+def _optimizer(stage: Stage, network: Estimator) -> torch.optim.Optimizer:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    if stage.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=stage.lr, fused=True)
+    decayed, spared = ([p for p in parameters if (p.ndim > 1) == matrix] for matrix in (True, False))
+    groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=stage.lr, weight_decay=stage.weight_decay, fused=True)
+
+
+def _train_mode(network: Estimator, stage: Stage) -> None:
+    network.train()
+    if stage.freeze_statistics:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
+@torch.no_grad()
+def _follow(kept: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the running mean of weights and statistics."""
+    for mean, now in zip(kept.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(now, 1 - decay)
+        else:
+            mean.copy_(now)
+
+
+def _loader(batches: Batches, steps: range, task: _Task) -> DataLoader:
+    return DataLoader(
+        batches,
+        sampler=steps,  # pyright: ignore
+        batch_size=None,
+        num_workers=task.workers,
+        prefetch_factor=4 if task.workers else None,
+        worker_init_fn=_leave_signals_to_the_parent,
+        pin_memory=task.fabric.device.type == "cuda",
+    )
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _stop(fabric: Fabric, minutes: float | None) -> Iterator[Callable[[], bool]]:
+    """Asks whether to stop: after SIGINT or SIGTERM, or when time is up, in any of the processes."""
+    asked = False
+
+    def ask(*_: Any) -> None:
+        nonlocal asked
+        asked = True
+
+    in_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)} if in_main else {}
+    end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
+
+    def must_stop() -> bool:
+        stop = torch.tensor(float(asked or time.monotonic() > end), device=fabric.device)
+        return bool(fabric.all_reduce(stop, reduce_op="sum") > 0)
+
+    try:
+        yield must_stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _repeatable(fabric: Fabric) -> Iterator[None]:
+    """On a CPU, the same numbers from the same steps: PyTorch's scattered sums otherwise depend on timing."""
+    deterministic, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic
+    before = filled.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(deterministic or fabric.device.type == "cpu")
+    filled.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        filled.fill_uninitialized_memory = before
