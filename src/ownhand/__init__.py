@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ownhand.hand.builtin import open_hand
-    from ownhand.hand.identity import load_identity, save_identity
+    from ownhand.hand.hand_file import load_identity, save_identity
     from ownhand.hand.mano import load_mano
     from ownhand.pipeline import load
     from ownhand.views import read_view
@@ -21,11 +21,11 @@ __version__ = _metadata.version("ownhand")
 
 _PLACES = {
     "load": "ownhand.pipeline",
-    "load_identity": "ownhand.hand.identity",
+    "load_identity": "ownhand.hand.hand_file",
     "load_mano": "ownhand.hand.mano",
     "open_hand": "ownhand.hand.builtin",
     "read_view": "ownhand.views",
-    "save_identity": "ownhand.hand.identity",
+    "save_identity": "ownhand.hand.hand_file",
 }
 
 __all__ = ["__version__", "load", "load_identity", "load_mano", "open_hand", "read_view", "save_identity"]

@@ -15,8 +15,9 @@ from ownhand.calibrate import Anchor
 from ownhand.data.photos import PhotoError, to_image
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.export import write_glb, write_mesh
-from ownhand.hand.identity import load_identity, measurements_mm, save_identity
-from ownhand.hand.model import HandPose
+from ownhand.hand.hand_file import load_identity, save_identity
+from ownhand.hand.identity import measurements_mm
+from ownhand.hand.model import HandPose, mirror_pose
 from ownhand.pipeline import NoHandError, Pipeline, Reconstruction, load
 from ownhand.render.overlay import draw_mesh
 from ownhand.views import View, find_pictures, read_intrinsics, read_view
@@ -145,10 +146,11 @@ def export_hand(source: Path, out: Path, *, side: str) -> None:
         shape, pose, is_right = _read_reconstruction(source, model.id)
     else:
         shape, is_right = load_identity(source, model).shape.to(model.template), side == "right"
-    hand = (model if is_right else model.mirrored()).shaped(shape)
     if suffix == ".glb":
-        write_glb(out, hand, pose)
+        right_pose = pose if pose is None or is_right else mirror_pose(pose)
+        write_glb(out, model.shaped(shape), right_pose, is_right=is_right)
     else:
+        hand = (model if is_right else model.mirrored()).shaped(shape)
         write_mesh(out, hand.verts if pose is None else hand.posed(pose).verts, hand.model.faces)
     print(f"{out}: {'right' if is_right else 'left'} hand, {len(model.template)} vertices")
 

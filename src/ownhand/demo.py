@@ -1,0 +1,263 @@
+"""The page that makes a newcomer understand what identity buys, about a person whom the networks have never met."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ownhand import __version__, metrics
+from ownhand.calibrate import Anchor, Calibration
+from ownhand.data.sample import HandSample
+from ownhand.evaluate import TAPE_SD_MM, tape_mm
+from ownhand.geometry.camera import Camera
+from ownhand.hand.hand_file import save_identity
+from ownhand.hand.identity import Identity, measurements_mm, vertex_std_mm
+from ownhand.hand.measure import length_mm
+from ownhand.hand.model import PosedHand
+from ownhand.page import page, picture, strip_chart, table
+from ownhand.pipeline import Pipeline, Reconstruction, load
+from ownhand.render import Ambient, Light, Material, Mesh, Scene, Surface, render
+from ownhand.render.overlay import draw_mesh
+from ownhand.synth.generator import Generator
+from ownhand.views import View
+
+FIRST_SEED = 1_000_000
+"""Seeds of strangers start here; training, validation and test people have small ones."""
+BASE, OURS, TRUTH = (0.93, 0.62, 0.38), (0.40, 0.78, 0.62), (0.52, 0.66, 0.93)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Met:
+    """A new picture of the stranger, reconstructed with and without knowing the hand."""
+
+    sample: HandSample
+    truth: PosedHand
+    baseline: Reconstruction | None
+    ours: Reconstruction | None
+
+
+def run(
+    out: Path, *, seed: int = 7, pictures: int = 20, show: int = 6, size: int = 224, weights: Path | None = None
+) -> str:
+    """Draw a stranger, calibrate, reconstruct, and write `index.html` and `stranger.hand`.
+
+    Args:
+        out: Folder to write to.
+        seed: Which stranger.
+        pictures: Pictures to calibrate from.
+        show: New pictures to reconstruct.
+        size: Side of the pictures [px].
+        weights: See `load`.
+
+    Returns:
+        What was found, in a few lines.
+    """
+    started = time.time()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{out}: cannot write there ({error.strerror})") from None
+    pipeline = load(weights)
+    generator = Generator(FIRST_SEED + seed, size=size, pictures_per_person=pictures + show)
+    samples = [generator[i] for i in range(pictures + show)]
+    views = [View(image=s.image, camera=s.camera, name=f"picture {i + 1}") for i, s in enumerate(samples)]
+    truth = samples[0].shape
+    assert truth is not None
+    found = pipeline.calibrate(views[:pictures])
+    tape = Anchor(length_mm=tape_mm(pipeline.hand, truth, seed), std_mm=TAPE_SD_MM)
+    taped = pipeline.calibrate(views[:pictures], anchor=tape)
+    met = _meet(pipeline, samples[pictures:], views[pictures:], found.identity)
+    save_identity(found.identity, out / "stranger.hand", provenance={"software": f"ownhand {__version__}"})
+    content = page(
+        "ownhand: a stranger's hand from 20 pictures",
+        _opening(seed, pictures, met),
+        _calibration(samples[:pictures], found),
+        _hand(pipeline, truth, found, taped, tape),
+        _new_pictures(met),
+        _size(pipeline, met, found, float(length_mm(pipeline.hand, truth))),
+        _closing(pipeline, seed, pictures, show, time.time() - started),
+    )
+    beside = out / "index.html.part"
+    beside.write_text(content, encoding="utf-8")
+    beside.replace(out / "index.html")
+    return "\n".join([*_summary(met), f"{out / 'index.html'} ({time.time() - started:.0f} s)"])
+
+
+def _meet(pipeline: Pipeline, samples: list[HandSample], views: list[View], identity: Identity) -> list[Met]:
+    baseline, ours = (pipeline.reconstruct(views, who, refine=True) for who in (None, identity))
+    met = []
+    for sample, before, after in zip(samples, baseline, ours, strict=True):
+        assert sample.pose is not None
+        assert sample.shape is not None
+        truth = pipeline.hand.shaped(sample.shape).posed(sample.pose)
+        met.append(Met(sample=sample, truth=truth, baseline=before, ours=after))
+    return met
+
+
+def _errors(met: Met, found: Reconstruction | None) -> tuple[float, float] | None:
+    """MPJPE and MPVPE [mm]."""
+    if found is None:
+        return None
+    joints = metrics.mpjpe_mm(found.hand.joints, met.truth.joints)
+    verts = metrics.mpvpe_mm(found.hand.verts, met.truth.verts, found.hand.joints, met.truth.joints)
+    return float(joints), float(verts)
+
+
+def _means(met: list[Met]) -> tuple[float, float]:
+    """Mean MPJPE without and with identity [mm], over pictures in which both saw a hand."""
+    pairs = [(_errors(m, m.baseline), _errors(m, m.ours)) for m in met]
+    both = [(a[0], b[0]) for a, b in pairs if a is not None and b is not None]
+    if not both:
+        return float("nan"), float("nan")
+    return sum(a for a, _ in both) / len(both), sum(b for _, b in both) / len(both)
+
+
+def _summary(met: list[Met]) -> list[str]:
+    before, after = _means(met)
+    return [
+        f"mean joint error over {len(met)} new pictures of somebody never met before:",
+        f"  guessing the shape in every picture {before:5.1f} mm",
+        f"  with the calibrated hand            {after:5.1f} mm",
+    ]
+
+
+def _opening(seed: int, pictures: int, met: list[Met]) -> str:
+    before, after = _means(met)
+    return f"""
+<h1>Whose hand is it?</h1>
+<p class="lead">This is stranger number {seed}. The networks have never seen this person, and nobody marked anything
+in the pictures. From {pictures} of them ownhand works out the shape of this one hand, and uses it in every picture
+after.</p>
+<div class="cards">
+<div class="card"><span class="base">Guessing the shape in every picture</span><b>{before:.1f} mm</b>mean joint error</div>
+<div class="card"><span class="ours">With this person's own hand</span><b>{after:.1f} mm</b>mean joint error</div>
+<div class="card">New pictures<b>{len(met)}</b>not used for calibration</div>
+</div>"""
+
+
+def _calibration(samples: list[HandSample], found: Calibration) -> str:
+    evidence = found.identity.evidence
+    assert evidence is not None
+    weight = {name: float(w) for name, w in zip(evidence.names, evidence.weights, strict=True)}
+    top = max(weight.values())
+    cells = []
+    for i, sample in enumerate(samples):
+        name = f"picture {i + 1}"
+        share = weight.get(name, 0.0)
+        shown = picture(sample.image[:, ::2, ::2], f"{name} for calibration")
+        bar = f'<div class="bar" title="weight {share:.3f}"><i style="width:{100 * share / top:.0f}%"></i></div>'
+        cells.append(f"<div>{shown}{bar}</div>")
+    return f"""
+<h2>1. Pictures nobody annotated</h2>
+<p>Each picture alone gives a rough idea of the hand. A confidence learnt by ranking says how much each one is worth
+(the bars), and a convex problem with a single best answer combines them.</p>
+<div class="thumbs">{"".join(cells)}</div>"""
+
+
+def _hand(pipeline: Pipeline, truth: Tensor, found: Calibration, taped: Calibration, tape: Anchor) -> str:
+    real = measurements_mm(Identity(shape=truth, model_id=pipeline.hand.id), pipeline.hand)
+    plain, with_tape = (measurements_mm(c.identity, pipeline.hand) for c in (found, taped))
+    mean = measurements_mm(Identity(shape=torch.zeros(10), model_id=pipeline.hand.id), pipeline.hand)
+
+    def cell(pair: tuple[float, float | None]) -> str:
+        return f"{pair[0]:.1f}" + ("" if pair[1] is None else f" ± {pair[1]:.1f}")
+
+    rows = [
+        [
+            name,
+            f'<span class="truth">{real[name][0]:.1f}</span>',
+            cell(plain[name]),
+            cell(with_tape[name]),
+            cell(mean[name]),
+        ]
+        for name in real
+    ]
+    heads = ["mm", "true", "from pictures", "and one tape measure", "average adult"]
+    std = vertex_std_mm(taped.identity, pipeline.hand)
+    top = float(std.max())
+    figure = picture(error_map(pipeline, taped.identity, std), "the calibrated hand, coloured by its error bars")
+    return f"""
+<h2>2. The hand, with error bars</h2>
+<div class="pair"><div>{table(heads, rows)}</div>
+<figure>{figure}<figcaption>The calibrated hand. Dark: sure to a fraction of a millimetre; bright: ± {top:.1f} mm
+(one standard deviation, seen from the wrist, with the tape measure).</figcaption></figure></div>
+<p class="dim">A picture hardly shows absolute size: a large hand far away looks like a small one near by. That is why
+the error bars without a measurement are wide. One tape measurement ({tape.length_mm:.0f} mm ± {tape.std_mm:g}) settles it.</p>"""
+
+
+def _new_pictures(met: list[Met]) -> str:
+    rows = ['<div class="row heads"><div>picture</div><div class="base">guessing the shape</div>'
+            '<div class="ours">with the calibrated hand</div><div class="truth">truth</div></div>']  # fmt: skip
+    for number, m in enumerate(met, start=1):
+        cells = [picture(m.sample.image, f"new picture {number}")]
+        for found, colour, name, css in ((m.baseline, BASE, "baseline", "base"), (m.ours, OURS, "ours", "ours")):
+            errors = _errors(m, found)
+            if found is None or errors is None:
+                cells.append("<div>no hand recognised</div>")
+                continue
+            shown = draw_mesh(m.sample.image, found.hand.verts, found.model.faces, m.sample.camera, colour=colour)
+            caption = f'<b class="{css}">{errors[0]:.1f}</b> mm joints, <b class="{css}">{errors[1]:.1f}</b> mm mesh'
+            cells.append(picture(shown, f"new picture {number}, {name}", caption))
+        model_faces = next(f.model.faces for f in (m.ours, m.baseline) if f is not None)
+        shown = draw_mesh(m.sample.image, m.truth.verts, model_faces, m.sample.camera, colour=TRUTH)
+        cells.append(picture(shown, f"new picture {number}, truth"))
+        rows.append(f'<div class="row">{"".join(cells)}</div>')
+    return f"""
+<h2>3. New pictures</h2>
+<p>Both columns see the same picture and are fitted to the same 2D keypoints. Errors are relative to the wrist.</p>
+{"".join(rows)}"""
+
+
+def _size(pipeline: Pipeline, met: list[Met], found: Calibration, truth: float) -> str:
+    guessed = [float(length_mm(pipeline.hand, m.baseline.shape)) for m in met if m.baseline is not None]
+    own = float(length_mm(pipeline.hand, found.identity.shape.float()))
+    chart = strip_chart(
+        [("guessed anew", "base", guessed), ("calibrated once", "ours", [own])],
+        truth, "mm", "Length of the reconstructed hand, one dot per picture",
+    )  # fmt: skip
+    return f"""
+<h2>4. One person, one hand</h2>
+<p>A system that guesses the shape in every picture gives the same person a different hand each time. The calibrated
+one does not change.</p>{chart}"""
+
+
+def _closing(pipeline: Pipeline, seed: int, pictures: int, show: int, seconds: float) -> str:
+    made = "".join(f"<li>{key}: {value}</li>" for key, value in pipeline.settings.made_by.items())
+    return f"""
+<h2>Again, with somebody else</h2>
+<p><code>ownhand demo --seed {seed + 1}</code> draws another stranger. This page came from
+<code>ownhand demo --seed {seed} --pictures {pictures} --show {show}</code> in {seconds:.0f} s with ownhand {__version__}.
+With your own pictures: <code>ownhand calibrate PICTURES... -o me.hand</code>, then
+<code>ownhand reconstruct PICTURES... --hand me.hand --refine</code>.</p>
+<p class="dim">The people and pictures are synthetic, so that the truth is known. The weights:</p><ul class="dim">{made}</ul>"""
+
+
+def error_map(
+    pipeline: Pipeline, identity: Identity, std_mm: Float[Tensor, "verts"], size: int = 420
+) -> Float[Tensor, "3 h w"]:
+    """The rest hand seen from its back, coloured from dark (0) to bright (largest standard deviation)."""
+    hand = identity.hand(pipeline.hand)
+    centre = (hand.verts.amax(0) + hand.verts.amin(0)) / 2
+    R_cam_model = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+    verts = (hand.verts - centre) @ R_cam_model.mT + torch.tensor([0.0, 0.0, 0.8])
+    faces = pipeline.hand.faces
+    surface = Surface(faces=faces.numpy(), labels=torch.arange(len(faces)).numpy())
+    scene = Scene(
+        meshes=[Mesh(verts=verts.numpy(), surface=surface, material=Material(wrap=(0.3, 0.3, 0.3)))],
+        lights=[Light(position=(-0.5, -0.6, -0.2), radius=0.2, colour=(0.8, 0.8, 0.8))],
+        ambient=Ambient.gradient(sky=(0.45, 0.45, 0.45), ground=(0.3, 0.3, 0.3)),
+    )
+    drawn = render(scene, Camera.from_fov(17.0, (size, size)), samples=3)
+    share = (std_mm.float() / std_mm.max())[faces].mean(-1)
+    shown = torch.from_numpy(drawn.label.astype("int64"))
+    heat = torch.where(shown >= 0, share[shown.clamp_min(0)], 0)
+    dark, bright = torch.tensor([0.05, 0.16, 0.30]), torch.tensor([0.98, 0.72, 0.30])
+    colour = torch.lerp(dark, bright, heat[..., None])
+    rgb, alpha = torch.from_numpy(drawn.rgb), torch.from_numpy(drawn.alpha)[..., None]
+    shaded = colour * rgb.mean(-1, keepdim=True) * 1.3 + (1 - alpha) * 0.9
+    return shaded.clamp(0, 1).pow(1 / 2.2).permute(2, 0, 1)

@@ -1,0 +1,109 @@
+"""Records of `evaluate` -> the tables of docs/results.md, with intervals from a paired bootstrap over people."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from ownhand.evaluate import ROWS
+from ownhand.metrics import Interval, bootstrap_interval
+
+REFERENCE = "baseline"
+
+
+def error_table(records: pa.Table) -> str:
+    """MPJPE and MPVPE of every row, anchored or not, refined or not, and how far each is below the baseline."""
+    lines = [
+        "| anchored | refined | row | MPJPE mm | MPVPE mm | PA-MPJPE mm | camera mm | baseline - row, MPJPE mm (95 %) |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for anchored in (False, True):
+        for refined in (False, True):
+            for row in ROWS:
+                part = _part(records, row=row, anchored=anchored, refined=refined)
+                numbers = [
+                    f"{_person_mean(part, name):.2f}" for name in ("mpjpe_mm", "mpvpe_mm", "pa_mpjpe_mm", "camera_mm")
+                ]
+                gain = "" if row == REFERENCE else _words(gain_over_baseline(records, row, anchored, refined))
+                lines.append(f"| {_yes(anchored)} | {_yes(refined)} | {row} | {' | '.join(numbers)} | {gain} |")
+    return "\n".join(lines)
+
+
+def gain_over_baseline(
+    records: pa.Table, row: str, anchored: bool, refined: bool, metric: str = "mpjpe_mm"
+) -> Interval:
+    """How much smaller the error of a row is than the baseline's, picture by picture; 95 % over people."""
+    base = _part(records, row=REFERENCE, anchored=anchored, refined=refined)
+    other = _part(records, row=row, anchored=anchored, refined=refined)
+    return _interval(base[metric].to_numpy() - other[metric].to_numpy(), base["subject"].to_numpy())
+
+
+def kept_gain(records: pa.Table, anchored: bool, refined: bool, metric: str = "mpjpe_mm") -> float:
+    """Share of the true shape's gain that the calibrated shape keeps."""
+    true, found = (gain_over_baseline(records, row, anchored, refined, metric) for row in ("true shape", "calibrated"))
+    return found.mean / true.mean
+
+
+def kept_table(records: pa.Table) -> str:
+    """The kept share for every setting."""
+    lines = ["| anchored | refined | kept of the true shape's gain, MPJPE | MPVPE |", "|---|---|---|---|"]
+    for anchored in (False, True):
+        for refined in (False, True):
+            shares = [kept_gain(records, anchored, refined, metric) for metric in ("mpjpe_mm", "mpvpe_mm")]
+            lines.append(f"| {_yes(anchored)} | {_yes(refined)} | {shares[0]:.0%} | {shares[1]:.0%} |")
+    return "\n".join(lines)
+
+
+def shape_table(shapes: pa.Table) -> str:
+    """Errors of the shape for every way to combine pictures, and the gain of confidence over its rivals."""
+    methods = list(dict.fromkeys(shapes["method"].to_pylist()))
+    lines = ["| method | MSE_mano | W-error mm | L-error mm | size-free mm | anchored: W-error mm | size-free mm |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for method in methods:
+        cells = []
+        for anchored, names in ((False, ("mse_mano", "width_mm", "length_mm", "size_free_mm")), (True, ("width_mm", "size_free_mm"))):  # fmt: skip # noqa: E501
+            part = _part(shapes, method=method, anchored=anchored)
+            cells += [f"{_person_mean(part, name):.3f}" if len(part) else "" for name in names]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def shape_gain(shapes: pa.Table, method: str, rival: str, metric: str = "size_free_mm") -> Interval:
+    """How much smaller a method's error is than its rival's, person by person."""
+    a, b = (_part(shapes, method=name, anchored=False) for name in (method, rival))
+    return _interval(b[metric].to_numpy() - a[metric].to_numpy(), a["subject"].to_numpy())
+
+
+def spread_table(records: pa.Table) -> str:
+    """Within-person standard deviation of the reconstructed hand length: the paper's motivation."""
+    lines = ["| row | spread of the hand length within a person, mm |", "|---|---|"]
+    for row in ("baseline", "calibrated"):
+        part = _part(records, row=row, anchored=False, refined=False)
+        length, subject = part["length_mm"].to_numpy(), part["subject"].to_numpy()
+        lines.append(f"| {row} | {np.mean([length[subject == s].std() for s in np.unique(subject)]):.2f} |")
+    return "\n".join(lines)
+
+
+def _part(table: pa.Table, **values: object) -> pa.Table:
+    for name, value in values.items():
+        table = table.filter(pc.equal(table[name], pa.scalar(value)))
+    return table
+
+
+def _person_mean(part: pa.Table, name: str) -> float:
+    values, subject = part[name].to_numpy(), part["subject"].to_numpy()
+    return float(np.mean([values[subject == s].mean() for s in np.unique(subject)]))
+
+
+def _interval(values: np.ndarray, subject: np.ndarray) -> Interval:
+    return bootstrap_interval(torch.from_numpy(values), torch.from_numpy(subject))
+
+
+def _words(interval: Interval) -> str:
+    return f"{interval.mean:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
