@@ -115,7 +115,7 @@ def fit(
     robust: float | None = None,
     size_sigma: float | None = None,
     max_iterations: int = 15,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-3,
 ) -> FitResult:
     """Pose and position of a hand of known shape, most probable given keypoints and a first pose.
 
@@ -166,7 +166,7 @@ def fit(
         t = problem.start(given, confidence.reshape(-1, 21), camera.size)
         log_scale = t.new_zeros(len(t), 1)
         solution = levenberg_marquardt(
-            problem.linearise,
+            lambda state, rows: (problem if len(rows) == len(t) else problem[rows]).linearise(state),
             (problem.R_start, t, log_scale),
             problem.retract,
             max_iterations=max_iterations,
@@ -192,17 +192,17 @@ def fit(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Problem:
+class _Problem(TensorStruct):
     """The residuals of a flat batch of fits, and how they follow the unknowns (rotations, translation, log scale)."""
 
     chain: JointChain
-    R_start: Float[Tensor, "batch 16 3 3"]
-    K: Float[Tensor, "batch 3 3"]
-    keypoints: Float[Tensor, "batch 21 2"]
-    precision: Float[Tensor, "batch 21"]
+    R_start: Float[Tensor, "*batch 16 3 3"]
+    K: Float[Tensor, "*batch 3 3"]
+    keypoints: Float[Tensor, "*batch 21 2"]
+    precision: Float[Tensor, "*batch 21"]
     whitening: Float[Tensor, "48 48"]
     limits: JointLimits | None
-    depth: Float[Tensor, "batch 21"] | None
+    depth: Float[Tensor, "*batch 21"] | None
     depth_precision: Float[Tensor, "21"] | None
     robust: float | None
     size_sigma: float | None
@@ -262,13 +262,16 @@ class _Problem:
             residuals, weight = residuals * square_root[..., None], weight * square_root[..., None]
             square = square * square_root
         in_front = (points[..., 2] > NEAR).all(-1)
-        jacobian = (by_point * weight[..., None]) @ by_state
+        by_point = by_point * weight[..., None]
+        jacobian = sum(by_point[..., axis, None] * by_state[..., None, axis, :] for axis in range(3))
         return residuals.flatten(-2), jacobian.flatten(-3, -2), torch.where(in_front, square.sum(-1), torch.inf)
 
     def _prior(self, R: Tensor) -> tuple[Tensor, Tensor]:
         deviation = roma.rotmat_to_rotvec(self.R_start.mT @ R)
-        by_turn = self.whitening.unflatten(-1, (16, 3)).transpose(0, 1) @ inverse_right_jacobian(deviation)
-        return deviation.flatten(-2) @ self.whitening.mT, by_turn.transpose(1, 2).flatten(-2)
+        by_turn = torch.einsum(
+            "iac,nack->niak", self.whitening.unflatten(-1, (16, 3)), inverse_right_jacobian(deviation)
+        )
+        return deviation.flatten(-2) @ self.whitening.mT, by_turn.flatten(-2)
 
     def _relative_depth(self, joints: Tensor, by_state: Tensor) -> tuple[Tensor, Tensor]:
         precision = torch.where(self.precision > 0, self.depth_precision, 0)

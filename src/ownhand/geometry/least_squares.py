@@ -40,7 +40,7 @@ def add(state: State, step: Float[Tensor, "batch n"]) -> State:
 
 
 def levenberg_marquardt(
-    linearise: Callable[[State], tuple[Tensor, Tensor, Tensor]],
+    linearise: Callable[[State, Tensor], tuple[Tensor, Tensor, Tensor]],
     start: State,
     retract: Callable[[State, Tensor], State] = add,
     *,
@@ -49,16 +49,18 @@ def levenberg_marquardt(
     relative_tolerance: float = 1e-6,
     absolute_tolerance: float = 0.0,
 ) -> Solution:
-    """Minimise a sum of squares |r(x)|^2, or a robust cost, for each problem of a batch (Marquardt 1963; damping after Nielsen 1999).
+    """Minimise a sum of squares |r(x)|^2, or a robust cost, for each problem of a batch.
 
-    A step solves (H + damping diag H) step = -g with H = J^T J, g = J^T r, and is kept only where it lowers the cost.
-    A problem that has converged is frozen. A matrix that Cholesky refuses counts as a rejected step, so its damping
-    grows until it is positive definite. There is one host synchronisation per iteration.
+    A step solves (H + damping diag H) step = -g with H = J^T J, g = J^T r (Marquardt 1963), and is kept only where it
+    lowers the cost; the damping follows the gain (Nielsen 1999). A matrix that Cholesky refuses counts as a
+    rejected step, so its damping grows until it is positive definite. Problems that are done leave the batch.
+    There is one host synchronisation per iteration.
 
     Args:
-        linearise: Residuals r `[batch m]`, their Jacobian J `[batch m n]` with respect to the step at zero, and the cost
-            `[batch]` at a state. The cost is |r|^2, or a robust one with gradient 2 J^T r, for r and J scaled by
-            the square roots of its weights (iteratively reweighted). States without finite cost are never entered.
+        linearise: Takes a state and the indices of the problems it belongs to; gives residuals r `[batch m]`, their
+            Jacobian J `[batch m n]` with respect to the step at zero, and the cost `[batch]`. The cost is |r|^2, or
+            a robust one with gradient 2 J^T r, for r and J scaled by the square roots of its weights
+            (iteratively reweighted). States without finite cost are never entered.
         start: First state.
         retract: Moves a state by a step `[batch n]`; addition by default. Rotations: R exp(step).
         max_iterations: Steps tried at most.
@@ -66,51 +68,71 @@ def levenberg_marquardt(
         relative_tolerance: Converged when a step promises to lower the cost by less than this share of it,
         absolute_tolerance: or by less than this.
     """
-    cost, gradient, hessian = _normal_equations(*linearise(start))
-    state, start_cost = start, cost
-    n, eps = gradient.shape[-1], torch.finfo(cost.dtype).eps
-    eye = torch.eye(n, dtype=cost.dtype, device=cost.device)
+    rows = torch.arange(len(start[0]), device=start[0].device)
+    now = _Iterate.at(start, linearise, rows)
+    start_cost, cost, state = now.cost, now.cost.clone(), tuple(x.clone() for x in start)
+    converged = now.cost <= absolute_tolerance
+    stopped = converged | ~now.cost.isfinite()
+    iterations = torch.zeros_like(rows)
     damp, growth = torch.full_like(cost, damping), torch.full_like(cost, 2.0)
-    iterations = torch.zeros(cost.shape, dtype=torch.int64, device=cost.device)
-    converged = cost <= absolute_tolerance
-    stopped = converged | ~cost.isfinite()
+    least_damping = now.gradient.shape[-1] * torch.finfo(cost.dtype).eps
     for _ in range(max_iterations):
-        if stopped.all():
+        running = (~stopped).nonzero()[:, 0]
+        if len(running) == 0:
             break
-        iterations = iterations + ~stopped
-        step, promised, solved = _damped_step(gradient, hessian, damp, eye)
-        new_state = retract(state, step)
-        new_cost, new_gradient, new_hessian = _normal_equations(*linearise(new_state))
+        if len(running) < len(rows):
+            rows, now, stopped = rows[running], now.map(lambda x: x[running]), stopped[running]  # noqa: B023
+            damp, growth = damp[running], growth[running]
+        step, promised, solved = _damped_step(now.gradient, now.hessian, damp)
+        new = _Iterate.at(retract(now.state, step), linearise, rows)
 
-        tolerance = relative_tolerance * cost + absolute_tolerance
-        converged = converged | (~stopped & solved & (damp <= 1) & (promised <= tolerance))
-        accepted = ~stopped & solved & (new_cost < cost)
-        gain = (cost - new_cost) / promised.clamp_min(torch.finfo(cost.dtype).tiny)
+        small = solved & (damp <= 1) & (promised <= relative_tolerance * now.cost + absolute_tolerance)
+        accepted = solved & (new.cost < now.cost)
+        gain = (now.cost - new.cost) / promised.clamp_min(torch.finfo(cost.dtype).tiny)
         shrink = (1 - (2 * gain - 1) ** 3).clamp(0.1, 2.0)
-        damp = torch.where(accepted, (damp * shrink).clamp_min(n * eps), damp * growth)
+        damp = torch.where(accepted, (damp * shrink).clamp_min(least_damping), damp * growth)
         growth = torch.where(accepted, 2.0, growth * 2)
+        stopped = small | (damp > MAX_DAMPING)
 
-        state = tuple(_where(accepted, new, old) for new, old in zip(new_state, state, strict=True))
-        gradient = _where(accepted, new_gradient, gradient)
-        hessian = _where(accepted, new_hessian, hessian)
-        cost = torch.where(accepted, new_cost, cost)
-        stopped = stopped | converged | (damp > MAX_DAMPING)
+        now = now.map(lambda old, new: _where(accepted, new, old), new)  # noqa: B023
+        iterations[rows] += 1
+        converged[rows] = small
+        cost[rows] = now.cost
+        for whole, part in zip(state, now.state, strict=True):
+            whole[rows] = part
     return Solution(state=state, cost=cost, start_cost=start_cost, iterations=iterations, converged=converged)
 
 
-def _normal_equations(residuals: Tensor, jacobian: Tensor, cost: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    gradient = (jacobian.mT @ residuals[..., None])[..., 0]
-    return cost, gradient, jacobian.mT @ jacobian
+@dataclass(frozen=True, kw_only=True)
+class _Iterate:
+    """A state, its cost, and its normal equations."""
+
+    state: State
+    cost: Float[Tensor, "batch"]
+    gradient: Float[Tensor, "batch n"]
+    hessian: Float[Tensor, "batch n n"]
+
+    @classmethod
+    def at(cls, state: State, linearise: Callable, rows: Tensor) -> _Iterate:
+        residuals, jacobian, cost = linearise(state, rows)
+        gradient = (jacobian.mT @ residuals[..., None])[..., 0]
+        return cls(state=state, cost=cost, gradient=gradient, hessian=jacobian.mT @ jacobian)
+
+    def map(self, function: Callable[..., Tensor], *others: _Iterate) -> _Iterate:
+        parts = zip(*((*i.state, i.cost, i.gradient, i.hessian) for i in (self, *others)), strict=True)
+        *state, cost, gradient, hessian = (function(*part) for part in parts)
+        return _Iterate(state=tuple(state), cost=cost, gradient=gradient, hessian=hessian)
 
 
-def _damped_step(gradient: Tensor, hessian: Tensor, damp: Tensor, eye: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _damped_step(gradient: Tensor, hessian: Tensor, damp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The step, the decrease of the cost that the linear model promises, and whether the system could be solved.
 
     Unknowns are first scaled to a unit diagonal, which keeps float32 accurate whatever their units.
     """
     diagonal = hessian.diagonal(dim1=-2, dim2=-1)
     scale = torch.where(diagonal > 0, diagonal, 1).rsqrt()
-    scaled = hessian * scale[..., None] * scale[..., None, :] + damp[..., None, None] * eye
+    scaled = hessian * scale[..., None] * scale[..., None, :]
+    scaled.diagonal(dim1=-2, dim2=-1).add_(damp[..., None])
     factor, info = torch.linalg.cholesky_ex(scaled)
     solved = info == 0
     step = torch.cholesky_solve(-(gradient * scale)[..., None], factor)[..., 0]

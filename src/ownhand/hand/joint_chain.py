@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ownhand.hand.kinematics import forward_kinematics
@@ -23,7 +23,8 @@ class JointChain(TensorStruct):
         rest: The 21 joints of the rest hand, relative to the wrist [m].
         tip_basis: Displacement of the fingertips per entry of the 15 matrices R - I [m].
         weights: Share of each of the 16 joints in each of the 21.
-        shares: `shares[p, a, j]`: the same, for the joints j that follow joint a (itself included), 0 for others.
+        pairs: Which of the 21 is moved by which of the 16 when that turns; the first 21 pairs are with the wrist.
+        shares: For each pair, the same shares, but only those of the joints that follow its joint (itself included).
         parents: Parent of each of the 16 joints.
     """
 
@@ -31,7 +32,8 @@ class JointChain(TensorStruct):
     rest: Float[Tensor, "*batch 21 3"]
     tip_basis: Float[Tensor, "5 3 15 3 3"]
     weights: Float[Tensor, "21 16"]
-    shares: Float[Tensor, "21 16 16"]
+    pairs: Int[Tensor, "2 pairs"]
+    shares: Float[Tensor, "pairs 16"]
     parents: tuple[int, ...]
 
     @classmethod
@@ -44,12 +46,15 @@ class JointChain(TensorStruct):
         follows = torch.eye(16).to(hand.verts)
         for joint, parent in enumerate(model.parents[1:], start=1):
             follows[:, joint] += follows[:, parent]
+        shares = weights * follows[:, None]  # joint, point, joint that follows
+        pairs = shares.any(-1).nonzero().mT.flip(0)
         return cls(
             pivots=hand.joints_16 - wrist,
             rest=hand.joints - wrist,
             tip_basis=model.pose_basis[list(model.tips)].unflatten(-1, (15, 3, 3)),
             weights=weights,
-            shares=weights[:, None] * follows,
+            pairs=pairs,
+            shares=shares[pairs[1], pairs[0]],
             parents=model.parents,
         )
 
@@ -81,17 +86,19 @@ class JointChain(TensorStruct):
             Joints [m] and their derivatives with respect to the 16 delta at zero [m/rad].
         """
         motions, T = self._motions(R)
-        G, p = T[..., :3, :3], T[..., :3, 3]
-        corrected = self._corrected(R)
-        blended = (self.shares.flatten(0, 1) @ motions).unflatten(-2, (21, 16)).unflatten(-1, (3, 4))
-        carried = (blended[..., :3] @ corrected[..., None, :, None])[..., 0] + blended[..., 3]
-        lever = carried - self.shares.sum(-1)[..., None] * p[..., None, :, :]
-        columns = torch.linalg.cross(G.mT[:, None], lever[..., None, :], dim=-1)  # batch, point, joint, axis, xyz
-        jacobian = columns.permute(0, 1, 4, 2, 3).contiguous()
+        points, joints = self.pairs
+        blended = (self.shares @ motions).unflatten(-1, (3, 4))
+        corrected = self._corrected(R)[:, points]
+        carried = (blended[..., :3] @ corrected[..., None])[..., 0] + blended[..., 3]
+        lever = carried - self.shares.sum(-1, keepdim=True) * T[:, joints, :3, 3]
+        axes = T[..., :3, :3].mT.contiguous()[:, joints]
+        columns = torch.linalg.cross(axes, lever[..., None, :], dim=-1)
+        jacobian = columns.new_zeros(len(R), 21, 16, 3, 3)  # point, joint, axis, xyz
+        jacobian[:, points, joints] = columns
         tips = list(TIPS_21)
-        by_matrix = _turned(self.tip_basis, R[:, 1:])
-        jacobian[:, tips, :, 1:] += torch.einsum("npxy,npyjk->npxjk", blended[:, tips, 0, :, :3], by_matrix)
-        return carried[..., 0, :], jacobian.flatten(-2)
+        turned = _turned(self.tip_basis, R[:, 1:])
+        jacobian[:, tips, 1:] += torch.einsum("npxy,npyjk->npjkx", blended[:, tips, :, :3], turned)
+        return carried[:, :21], jacobian.flatten(2, 3).mT
 
     def _motions(self, R: Tensor) -> tuple[Tensor, Tensor]:
         """Rigid motion of each joint as a flat 3 x 4 matrix, and the joint frames."""

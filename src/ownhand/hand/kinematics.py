@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -28,14 +30,34 @@ def forward_kinematics(
     batch = torch.broadcast_shapes(R_parent_joint.shape[:-3], rest_joints.shape[:-2])
     rest_joints = rest_joints.expand(*batch, *rest_joints.shape[-2:])
     local = R_parent_joint.expand(*batch, *R_parent_joint.shape[-3:])
-    rotations, positions = [local[..., 0, :, :]], [rest_joints[..., 0, :]]
-    for joint, parent in enumerate(parents[1:], start=1):
-        bone = rest_joints[..., joint, :] - rest_joints[..., parent, :]
-        positions.append(positions[parent] + (rotations[parent] @ bone[..., None])[..., 0])
-        rotations.append(rotations[parent] @ local[..., joint, :, :])
-    T = torch.cat([torch.stack(rotations, -3), torch.stack(positions, -2)[..., None]], -1)
+    bones = rest_joints - rest_joints[..., [max(parent, 0) for parent in parents], :]
+    levels, places = _levels(parents)
+    R, t = local[..., :1, :, :], rest_joints[..., :1, :]
+    for joints, parent_places in levels:
+        above = R[..., parent_places, :, :]
+        moved = (above @ bones[..., joints, :, None])[..., 0]
+        t = torch.cat([t, t[..., parent_places, :] + moved], -2)
+        R = torch.cat([R, above @ local[..., joints, :, :]], -3)
+    T = torch.cat([R, t[..., None]], -1)[..., places, :, :]
     last_row = T.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*T.shape[:-2], 1, 4)
     return torch.cat([T, last_row], -2)
+
+
+@cache
+def _levels(parents: tuple[int, ...]) -> tuple[list[tuple[list[int], list[int]]], list[int]]:
+    """The tree by depth, so that joints equally deep are moved together.
+
+    Returns:
+        Per depth its joints and where their parents are among the joints of all levels so far; and the place of
+        each joint in the levels laid end to end.
+    """
+    order, levels = [0], []
+    last = [0]
+    while len(order) < len(parents):
+        last = [joint for joint in range(1, len(parents)) if parents[joint] in last]
+        levels.append((last, [order.index(parents[joint]) for joint in last]))
+        order += last
+    return levels, [order.index(joint) for joint in range(len(parents))]
 
 
 def skin(

@@ -22,12 +22,14 @@ class JointLimits(TensorStruct):
     joints with one axis both are the same.
 
     Attributes:
-        R_joint_axes: Right-handed axes at rest, columns twist, abduction, flexion.
+        axes: Axes at rest, columns twist, abduction, flexion.
+        sign: 1 where the three axes are right-handed, -1 where they are left-handed.
         low, high: Limits of (twist, abduction, flexion) in that reading [rad].
         sigma: Softness: one unit of residual per this angle beyond a limit [rad].
     """
 
-    R_joint_axes: Float[Tensor, "15 3 3"]
+    axes: Float[Tensor, "15 3 3"]
+    sign: Float[Tensor, "15 1"]
     low: Float[Tensor, "15 3"]
     high: Float[Tensor, "15 3"]
     sigma: float = 0.1
@@ -41,32 +43,32 @@ class JointLimits(TensorStruct):
             axes: Columns are twist, abduction, flexion.
             sigma: Softness [rad].
         """
-        steps = torch.linspace(0, 1, 7).to(limits)
+        steps = torch.linspace(0, 1, 13).to(limits)
         grid = torch.cartesian_prod(steps, steps, steps)[:, None]
         angles = limits[..., 0] + grid * (limits[..., 1] - limits[..., 0])
-        right_handed = axes * torch.linalg.det(axes).sign()[:, None, None]
-        found = _angles(right_handed.mT @ rotations_from_angles(angles, axes) @ right_handed)
-        return cls(R_joint_axes=right_handed, low=found.amin(0), high=found.amax(0), sigma=sigma)
+        sign = torch.linalg.det(axes).sign()[:, None]
+        found = _angles(axes.mT @ rotations_from_angles(angles, axes) @ axes) * sign
+        return cls(axes=axes, sign=sign, low=found.amin(0), high=found.amax(0), sigma=sigma)
 
     def residuals(self, R_parent_joint: Float[Tensor, "*batch 15 3 3"]) -> Float[Tensor, "*batch 15 3"]:
         """How far beyond its limits each joint is, in units of sigma, signed."""
-        angles = _angles(self.R_joint_axes.mT @ R_parent_joint @ self.R_joint_axes)
-        return self._beyond(angles)
+        return self._beyond(_angles(self.axes.mT @ R_parent_joint @ self.axes))
 
     def residuals_and_jacobian(
         self, R_parent_joint: Float[Tensor, "*batch 15 3 3"]
     ) -> tuple[Float[Tensor, "*batch 15 3"], Float[Tensor, "*batch 15 3 3"]]:
         """The residuals and how they follow R exp(delta), joint by joint [1/rad]."""
-        angles = _angles(self.R_joint_axes.mT @ R_parent_joint @ self.R_joint_axes)
+        angles = _angles(self.axes.mT @ R_parent_joint @ self.axes)
         residuals = self._beyond(angles)
         twist, abduction = angles[..., TWIST], angles[..., ABDUCTION]
         sin, cos, one, zero = twist.sin(), twist.cos(), torch.ones_like(twist), torch.zeros_like(twist)
         tan, secant = abduction.tan(), 1 / abduction.cos()
         rates = torch.stack([one, sin * tan, cos * tan, zero, cos, -sin, zero, sin * secant, cos * secant], -1)
-        rates = rates.unflatten(-1, (3, 3)) @ self.R_joint_axes.mT
+        rates = rates.unflatten(-1, (3, 3)) @ self.axes.mT
         return residuals, rates * (residuals != 0)[..., None] / self.sigma
 
     def _beyond(self, angles: Tensor) -> Tensor:
+        angles = angles * self.sign
         return (angles - angles.clamp(self.low, self.high)) / self.sigma
 
 

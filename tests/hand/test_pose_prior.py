@@ -1,0 +1,86 @@
+"""The Gaussian of a network's errors."""
+
+import pytest
+import roma
+import torch
+from safetensors.torch import save_file
+from toy import random_pose
+
+from ownhand.hand.model import HandPose
+from ownhand.hand.pose_prior import PosePrior, pose_deviation, stacked_rotations
+
+
+def turned(pose: HandPose, deviation: torch.Tensor) -> HandPose:
+    R = stacked_rotations(pose) @ roma.rotvec_to_rotmat(deviation.unflatten(-1, (16, 3)))
+    return HandPose(R_cam_root=R[..., 0, :, :], R_parent_joint=R[..., 1:, :, :], t_cam_root=pose.t_cam_root)
+
+
+def errors(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """A covariance and deviations drawn from it."""
+    generator = torch.Generator().manual_seed(seed)
+    mix = 0.1 * torch.randn(48, 6, generator=generator)
+    noise = torch.randn(n, 6, generator=generator) @ mix.mT + 0.05 * torch.randn(n, 48, generator=generator)
+    return mix @ mix.mT + 0.05**2 * torch.eye(48), noise
+
+
+def test_deviation_is_the_turn_that_was_applied():
+    pose, (_, noise) = random_pose(20), errors(20)
+    torch.testing.assert_close(pose_deviation(pose, turned(pose, noise)), noise, atol=1e-5, rtol=0)
+
+
+def test_the_covariance_of_many_pictures_is_recovered():
+    covariance, noise = errors(20000)
+    pose = random_pose(20000)
+    prior = PosePrior.fit(pose, turned(pose, noise), smallest_sigma=0.0)
+    assert (prior.covariance - covariance).norm() < 0.03 * covariance.norm()
+
+
+def test_shrinkage_helps_when_pictures_are_few():
+    covariance, noise = errors(30)
+    pose = random_pose(30)
+    prior = PosePrior.fit(pose, turned(pose, noise))
+    plain = noise.mT @ noise / 30
+    assert (prior.covariance - covariance).norm() < (plain - covariance).norm()
+    assert torch.linalg.eigvalsh(prior.covariance).min() > 0
+
+
+def test_whitened_deviations_have_unit_covariance():
+    covariance, noise = errors(5000)
+    white = noise @ PosePrior(covariance=covariance).whitening().mT
+    torch.testing.assert_close(white.mT @ white / 5000, torch.eye(48), atol=0.1, rtol=0)
+
+
+def test_keypoint_noise_is_found_in_spite_of_gross_errors():
+    pose, (_, noise) = random_pose(300), errors(300)
+    confidence = 0.05 + 0.95 * torch.rand(300, 21)
+    error = 2.0 * confidence[..., None] ** -0.7 * torch.randn(300, 21, 2)
+    error[:15] += 200
+    error[15:20, 3], confidence[15:20, 3] = torch.nan, 0
+    prior = PosePrior.fit(pose, turned(pose, noise), keypoint_error=error, confidence=confidence)
+    assert prior.keypoint_sigma == pytest.approx(2.0, rel=0.15)
+    assert prior.confidence_power == pytest.approx(0.7, abs=0.15)
+    assert prior.sigma(torch.zeros(21)).isinf().all()
+
+
+def test_a_saved_prior_is_read_back(tmp_path):
+    prior = PosePrior(covariance=errors(1)[0], keypoint_sigma=2.5, confidence_power=0.3, depth_sigma=torch.rand(21))
+    prior.save(tmp_path / "prior.safetensors")
+    back = PosePrior.load(tmp_path / "prior.safetensors")
+    assert (back.keypoint_sigma, back.confidence_power) == (2.5, 0.3)
+    torch.testing.assert_close((back.covariance, back.depth_sigma), (prior.covariance, prior.depth_sigma))
+    assert [p.name for p in tmp_path.iterdir()] == ["prior.safetensors"]
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "text").write_text("not a prior, but a text that is long enough")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        PosePrior.load(tmp_path / "text")
+    with pytest.raises(ValueError, match="expected a file of format"):
+        PosePrior.load(tmp_path / "other")
+
+
+def test_one_picture_is_too_few():
+    pose = random_pose(1)
+    with pytest.raises(ValueError, match="at least 2 pictures, got 1"):
+        PosePrior.fit(pose, pose)
