@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _SKIN = [0.72, 0.48, 0.38, 1.0]
 _LOST = "Pose correctives of the skin are not in this file (glTF skins have none): bent joints are a little thinner."
 
+_ROOT, _MESH = 0, 1
+_JOINT_NODES = range(2, 2 + len(WEBXR_JOINTS))
+_VERTICES, _INDICES = 34962, 34963  # buffer targets
+_COMPONENTS = {torch.float32: 5126, torch.uint8: 5121, torch.int32: 5125}  # indices are never negative
+_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+
 
 def write_mesh(
     path: Path | str,
@@ -131,13 +137,6 @@ def write_glb(
     gltf.scenes, gltf.scene = [Scene(nodes=[_ROOT])], 0
     blob.close()
     _write(Path(path), b"".join(gltf.save_to_bytes()))
-
-
-_ROOT, _MESH = 0, 1
-_JOINT_NODES = range(2, 2 + len(WEBXR_JOINTS))
-_VERTICES, _INDICES = 34962, 34963  # buffer targets
-_COMPONENTS = {torch.float32: 5126, torch.uint8: 5121, torch.int32: 5125}  # indices are never negative
-_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 
 
 class _Blob:
