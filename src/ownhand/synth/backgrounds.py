@@ -224,7 +224,7 @@ def _text(rng: Rng, size: tuple[int, int]) -> Image.Image:
     return image
 
 
-def _write(rng: Rng, draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], ink: RGB) -> None:
+def _write(rng: Rng, draw: ImageDraw.ImageDraw, box: tuple[int | float, ...], ink: RGB) -> None:
     """Lines of letters inside a box."""
     x0, y0, x1, y1 = box
     height = float(np.exp(rng.uniform(np.log(6), np.log(40))))

@@ -27,7 +27,7 @@ def photographed(linear: Float[Array, "h w 3"], rng: Rng) -> UInt8[Array, "h w 3
     linear = bright + noise * np.sqrt(amount * (0.08 + bright))
     encoded = _ENCODED[np.clip(linear * (_STEPS - 1), 0, _STEPS - 1).astype(np.int32)]
     grey = encoded.mean(-1, keepdims=True)
-    encoded = grey + (encoded - grey) * rng.uniform(0.65, 1.2)
+    encoded = grey + (encoded - grey) * rng.uniform(0.75, 1.2)
     contrast = rng.uniform(0.85, 1.15)
     encoded = 0.5 + (encoded - 0.5) * contrast
     image = Image.fromarray(np.clip(encoded * 255 + 0.5, 0, 255).astype(np.uint8))

@@ -16,9 +16,9 @@ from ownhand.render import Material, Mesh, Surface
 Array = np.ndarray
 Rng = np.random.Generator
 
-FULLY_BENT = 0.05  # metres proximal of the wrist loop, where the forearm is straight again
+FULLY_BENT = 0.09  # metres proximal of the wrist loop, where the forearm is straight again
 STRETCHED, STRETCH = -0.09, 1.2  # from here on the forearm is longer than the model's, so that its end is out of sight
-FLEXION, DEVIATION, TURN = np.deg2rad([50, 25, 20])  # largest angles
+FLEXION, DEVIATION, TURN = np.deg2rad([45, 20, 20])  # largest angles
 
 
 @lru_cache(maxsize=1)
@@ -77,8 +77,8 @@ def sleeve(verts: Float[Array, "verts 3"], normals: Float[Array, "verts 3"], rng
     phase = rng.uniform(0, 2 * np.pi, 3)
     folds = np.sin(place[:, 0] * rng.uniform(90, 250) + 40 * place[:, 1] + phase[0])
     folds = folds + np.sin(place @ rng.normal(0, 80, 3) + phase[1])
-    gap = rng.uniform(0.0025, 0.009)
-    outwards = gap + rng.uniform(0, 0.5) * gap * folds / 2
+    gap = rng.uniform(0.003, 0.01)
+    outwards = gap * (1 + rng.uniform(0, 0.3) * folds)
     colour = rng.uniform(0.02, 0.8) * np.clip(1 + rng.normal(0, 0.35, 3) * (rng.random() < 0.6), 0.1, 2)
     return Mesh(
         verts=verts[used] + normals[used] * outwards[:, None],

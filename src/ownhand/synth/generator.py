@@ -34,7 +34,7 @@ VERSION = 1
 BLOCK = 32  # pictures posed together
 TRIES = 5  # poses drawn per picture until one does not penetrate itself
 DEEPEST = 0.003  # metres that one part of the hand may sink into another: soft flesh
-HELD, IN_FRONT, DESK, SLEEVE = 0.15, 0.1, 0.35, 0.3  # shares of the pictures
+HELD, IN_FRONT, DESK, SLEEVE = 0.15, 0.1, 0.25, 0.3  # shares of the pictures
 
 _POSES, _VIEW, _PEOPLE = 1, 2, 3  # independent streams of random numbers
 

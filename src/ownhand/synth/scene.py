@@ -41,8 +41,8 @@ def draw_view(rng: Rng, forearm: Float[Array, "3"]) -> Float[Array, "3 3"]:
         else:
             about_x = rng.choice([0, np.pi, np.pi / 2, -np.pi / 2], p=[0.35, 0.35, 0.15, 0.15])
             tilt, roll = rng.normal(0, np.deg2rad(28), 2), rng.normal(0, np.deg2rad(55))
-            base = FINGERS_UP @ _about([about_x, 0, 0])
-            R = _about([0, 0, roll]) @ _about([*tilt, 0]) @ base
+            base = FINGERS_UP @ _about(about_x, 0.0, 0.0)
+            R = _about(0.0, 0.0, roll) @ _about(*tilt, 0.0) @ base
         if -(R @ forearm)[2] < TOWARDS_CAMERA:
             return R
 
@@ -231,8 +231,8 @@ def _rotation(quaternion: Array) -> Array:
     return roma.unitquat_to_rotmat(q).numpy()
 
 
-def _about(rotvec: Array | list[float]) -> Array:
-    return roma.rotvec_to_rotmat(torch.tensor(np.asarray(rotvec, np.float64))).numpy()
+def _about(x: float, y: float, z: float) -> Array:
+    return roma.rotvec_to_rotmat(torch.tensor([x, y, z], dtype=torch.float64)).numpy()
 
 
 def _frame(axis: Array) -> Array:

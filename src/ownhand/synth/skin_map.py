@@ -161,7 +161,7 @@ def skin_map(size: int) -> SkinMap:
         mound=(1 - dorsal) * np.maximum(near(mounds, 0.016), 0.7 * near(tips, 0.016)),
         palm=palm,
         back=_smooth(facing, 0.1, 0.7) * _smooth(weight[:, 0] + 0.7 * weight[:, [4, 7, 10, 13]].sum(1), 0.4, 0.9),
-        nail=_smooth(nail, 0.35, 0.7),
+        nail=_smooth(nail, 0.45, 0.8),
         nail_along=nail_along,
         creases=bands(crease_places, 1 - dorsal),
         wrinkles=wrinkles,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ownhand.data.shards import finished_shards, write_shard
 
 FACTS = "synthetic.json"
-PER_SHARD = 500  # pictures; a shard holds whole people, at least one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Plan:
         size: Side of the pictures [px].
         seed: Different seeds have different people.
         quality: JPEG quality.
+        shard_size: Pictures per shard, about: a shard holds whole people, at least one.
         version: Of the generator.
     """
 
@@ -34,11 +35,12 @@ class Plan:
     size: int
     seed: int
     quality: int
+    shard_size: int
     version: int
 
     @property
     def people_per_shard(self) -> int:
-        return max(1, PER_SHARD // self.pictures_per_person)
+        return max(1, self.shard_size // self.pictures_per_person)
 
     @property
     def shards(self) -> int:
@@ -60,6 +62,7 @@ def write(
     seed: int = 0,
     workers: int = 1,
     quality: int = 92,
+    shard_size: int = 500,
     progress: bool = True,
 ) -> int:
     """Write `people * pictures_per_person` pictures as shards. What is written does not depend on `workers`.
@@ -72,6 +75,7 @@ def write(
         seed: Of people and pictures: use different ones for training and testing.
         workers: Processes, one thread each.
         quality: JPEG quality of the stored pictures.
+        shard_size: Pictures per shard, about: what a kill loses per worker.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -87,7 +91,13 @@ def write(
             f"expected at least one person, picture and worker, got {people}, {pictures_per_person} and {workers}"
         )
     plan = Plan(
-        people=people, pictures_per_person=pictures_per_person, size=size, seed=seed, quality=quality, version=VERSION
+        people=people,
+        pictures_per_person=pictures_per_person,
+        size=size,
+        seed=seed,
+        quality=quality,
+        shard_size=shard_size,
+        version=VERSION,
     )
     folder = Path(folder)
     _claim(folder, plan)
@@ -120,7 +130,9 @@ def _claim(folder: Path, plan: Plan) -> None:
     beside.replace(path)
 
 
-def _write_with_processes(folder: Path, plan: Plan, shards: list[int], workers: int, advance) -> None:
+def _write_with_processes(
+    folder: Path, plan: Plan, shards: list[int], workers: int, advance: Callable[[int], None]
+) -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(shards)), mp_context=context, initializer=_one_thread) as pool:
         running: set[Future[int]] = {pool.submit(_write_shard, folder, plan, shard) for shard in shards}

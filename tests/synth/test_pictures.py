@@ -1,0 +1,141 @@
+"""Synthetic pictures: the same everywhere, and their labels belong to what they show."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+
+from ownhand.geometry.align import relative_to
+from ownhand.hand.builtin import open_hand
+from ownhand.hand.skeleton import ROTATING_21, TIPS_21
+from ownhand.structs import stack
+from ownhand.synth.generator import DEEPEST, Generator, natural_poses, penetration
+
+SEED, SIZE = 7, 64
+
+
+@pytest.fixture(scope="module")
+def samples():
+    generator = Generator(SEED, SIZE, pictures_per_person=8)
+    return stack([generator[i] for i in range(96)])
+
+
+def _picture(index: int) -> np.ndarray:
+    torch.set_num_threads(1)
+    return Generator(SEED, SIZE, pictures_per_person=8)[index].image.numpy()
+
+
+def test_a_picture_depends_on_seed_and_index_alone(samples):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        elsewhere = pool.map(_picture, [70, 3, 37])
+    for index, image in zip((70, 3, 37), elsewhere, strict=True):
+        np.testing.assert_array_equal(image, samples.image[index].numpy())
+    assert not torch.equal(Generator(SEED + 1, SIZE, 8)[3].image, samples.image[3])
+
+
+def test_pictures_are_not_blank_and_not_alike(samples):
+    assert (samples.image.flatten(1).std(-1) > 0.02).all()
+    small = torch.nn.functional.avg_pool2d(samples.image, 8).flatten(1)
+    distance = torch.cdist(small, small) + torch.eye(len(small)) * 10
+    assert distance.min() > 0.1
+
+
+def test_joints_project_on_the_keypoints(samples):
+    torch.testing.assert_close(samples.camera.project(samples.joints), samples.keypoints, atol=1e-3, rtol=1e-5)
+
+
+def test_pose_and_shape_give_the_joints_back(samples):
+    posed = open_hand().shaped(samples.shape).posed(samples.pose)
+    assert (posed.joints - samples.joints).norm(dim=-1).max() < 2e-5
+
+
+def test_the_hand_fills_the_crop_as_asked(samples):
+    box = samples.keypoints.amax(1) - samples.keypoints.amin(1)
+    scale = SIZE / box.amax(-1)
+    assert scale.min() > 1.55
+    assert scale.max() < 2.65
+    assert ((samples.keypoints > 0) & (samples.keypoints < SIZE)).float().mean() > 0.99
+
+
+def test_part_labels_at_visible_fingertips_name_the_finger(samples):
+    right = wrong = 0
+    for labels, keypoints, visible in zip(samples.labels, samples.keypoints, samples.visible, strict=True):
+        for finger, tip in enumerate(TIPS_21):
+            if visible[tip]:
+                column, row = keypoints[tip].long().clamp(0, SIZE - 1)
+                label = int(labels[row, column])
+                if label >= 2:
+                    joint = (label - 2) % 16
+                    right += joint == 3 + 3 * finger
+                    wrong += joint != 3 + 3 * finger
+    assert right > 3 * wrong
+
+
+def test_labels_depth_and_picture_agree(samples):
+    on_hand = samples.labels >= 2
+    assert torch.equal(on_hand, samples.depth > 0)
+    assert on_hand.flatten(1).float().mean(-1).min() > 0.005
+    z = samples.joints[..., 2] * 1000
+    low, high = z.amin(-1) - 40, z.amax(-1) + 40
+    depth = samples.depth.flatten(1)
+    inside = (depth == 0) | ((depth > low[:, None]) & (depth < high[:, None]))
+    assert inside.float().mean() > 0.999
+
+
+def test_visible_tips_lie_near_the_depth_or_behind_the_hand(samples):
+    """Nothing of the hand can be far behind a tip at its own pixel."""
+    for depth, joints, keypoints, visible in zip(
+        samples.depth, samples.joints, samples.keypoints, samples.visible, strict=True
+    ):
+        for tip in TIPS_21:
+            column, row = keypoints[tip].long().clamp(0, SIZE - 1)
+            if visible[tip] and depth[row, column] > 0:
+                assert depth[row, column] < joints[tip, 2] * 1000 + 15
+
+
+def test_some_joints_are_hidden_by_things(samples):
+    share = samples.visible.float().mean()
+    assert 0.85 < share < 0.995
+
+
+def test_views_cover_the_sphere(samples):
+    """Palm, back and both sides are all seen, and no forearm points at the camera."""
+    R, t = samples.pose.R_cam_root, samples.pose.t_cam_root
+    seen_from = (R.mT @ -t[..., None])[..., 0]
+    direction = seen_from / seen_from.norm(dim=-1, keepdim=True)
+    for axis in (1, 2):
+        for sign in (-1, 1):
+            assert (sign * direction[:, axis] > 0.6).float().mean() > 0.05
+    up = R[:, :2, 0]
+    assert (up[:, 1] < 0).float().mean() > 0.3
+    assert (up[:, 1] > 0).float().mean() > 0.1
+
+
+def test_a_person_keeps_shape_and_people_differ(samples):
+    shape = samples.shape.unflatten(0, (12, 8))
+    assert torch.equal(shape, shape[:, :1].expand_as(shape))
+    assert torch.equal(samples.subject, torch.arange(96) // 8)
+    assert torch.pdist(shape[:, 0]).min() > 0.5
+    other = Generator(SEED + 1, SIZE, 8).person(0)[0]
+    assert (shape[:, 0] - other).norm(dim=-1).min() > 0.5
+
+
+def test_poses_rarely_penetrate_themselves():
+    shape = torch.stack([Generator(SEED).person(i)[0] for i in range(100)])
+    R = natural_poses(SEED, 0, 100, shape)
+    depth = penetration(R.float(), shape)
+    assert (depth > DEEPEST).mean() <= 0.01
+
+
+def test_wrist_relative_joints_have_human_size(samples):
+    reach = relative_to(samples.joints, samples.joints[:, 0]).norm(dim=-1).amax(-1)
+    assert reach.min() > 0.06
+    assert reach.max() < 0.26
+    assert len(ROTATING_21) == 16
+
+
+@pytest.mark.parametrize("bad", [{"seed": -1}, {"size": 8}, {"pictures_per_person": 0}])
+def test_bad_numbers_are_refused(bad):
+    with pytest.raises(ValueError, match="expected a seed"):
+        Generator(**{"seed": 0, **bad})
