@@ -33,10 +33,10 @@ def geometric_median(
 ) -> Median:
     """Minimise `sum_k w_k |x - p_k|_{H_k}` with `|e|_H = sqrt(e' H e)`, to machine precision.
 
-    The sum is convex, and smooth but for a kink at each point. The best of the points is tested first: it is the answer
-    when the pull of the others, measured in its inverse metric, is at most its weight. If it is not, a step off it makes
-    the sum smaller than at any kink, so that further steps, which only ever make it smaller, meet none: Newton's where
-    they help, else reweighted least squares (Weiszfeld 1937; Vardi and Zhang 2000), which always does.
+    The sum is convex, and smooth but for a kink at each point. The best of the points is tested first: it is the
+    answer when the pull of the others, measured in its inverse metric, is at most its weight. If it is not, a step off
+    it makes the sum smaller than at any kink, so that further steps, which only ever make it smaller, meet none:
+    Newton's where they help, else reweighted least squares (Weiszfeld 1937; Vardi and Zhang 2000), which always does.
 
     Args:
         points: p_k.

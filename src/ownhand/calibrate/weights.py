@@ -1,0 +1,73 @@
+"""From confidence scores to the weights of pictures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Kind = Literal["uniform", "softmax", "sigmoid", "rank"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightMap:
+    """How much a picture counts, given the scores of all pictures of a person.
+
+    The score of a ranking loss has no unit and may be negative, so that the map is a choice to be made on validation
+    people. Calling a map gives weights that are non-negative and sum to 1.
+
+    Attributes:
+        kind: `softmax`: exp(score / T); `sigmoid`: 1 / (1 + exp((centre - score) / T)); `rank`: exp(-place / (K T)),
+            place 0 being the best of K; `uniform`: all alike.
+        temperature: T, positive; towards infinity all weights become alike. In units of the score but for `rank`.
+        centre: Score that gets half the weight of a perfect one; `sigmoid` only.
+    """
+
+    kind: Kind = "softmax"
+    temperature: float = 1.0
+    centre: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"expected a weight map among {', '.join(get_args(Kind))}, got {self.kind!r}")
+        if not (0 < self.temperature < math.inf and math.isfinite(self.centre)):
+            raise ValueError(f"expected a positive temperature and a finite centre, got {self}")
+
+    def __call__(self, score: Float[Tensor, "*batch pictures"]) -> Float[Tensor, "*batch pictures"]:
+        score = score.double()
+        if self.kind == "uniform":
+            logits = torch.zeros_like(score)
+        elif self.kind == "softmax":
+            logits = score / self.temperature
+        elif self.kind == "sigmoid":
+            logits = torch.nn.functional.logsigmoid((score - self.centre) / self.temperature)
+        else:
+            better = (score[..., None, :] > score[..., :, None]).sum(-1)
+            alike = (score[..., None, :] == score[..., :, None]).sum(-1)
+            logits = -(better + (alike - 1) / 2) / (score.shape[-1] * self.temperature)
+        return logits.softmax(-1)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> WeightMap:
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise ValueError(f"expected a weight map with kind, temperature and centre, got {content!r}") from error
+
+
+def weight_map_candidates(scores: Float[Tensor, "n"]) -> list[WeightMap]:
+    """Maps worth trying for scores that spread like these."""
+    spread, centre = scores.double().std().item(), scores.double().mean().item()
+    candidates = [WeightMap(kind="uniform")]
+    for factor in (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0):
+        candidates.append(WeightMap(kind="softmax", temperature=factor * spread))
+        candidates.append(WeightMap(kind="sigmoid", temperature=factor * spread, centre=centre))
+        candidates.append(WeightMap(kind="rank", temperature=factor))
+    return candidates
