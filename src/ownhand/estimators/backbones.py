@@ -26,7 +26,8 @@ def _resnet(layer_type: str, depths: list[int], widths: list[int], stem: int | N
 BACKBONES: dict[str, dict[str, Any]] = {
     "resnet-tiny": _resnet("basic", [1, 1, 1, 1], [8, 16, 32, 64]),
     "resnet-18-half": _resnet("basic", [2, 2, 2, 2], [32, 64, 128, 256]),
-    "resnet-18-narrow": _resnet("basic", [2, 2, 2, 2], [32, 64, 128, 320]),
+    "resnet-18-narrow": _resnet("basic", [2, 2, 2, 2], [32, 64, 160, 256]),
+    "resnet-34-half": _resnet("basic", [3, 4, 6, 3], [32, 64, 128, 256]),
     "resnet-18": _resnet("basic", [2, 2, 2, 2], [64, 128, 256, 512]),
     "resnet-50": _resnet("bottleneck", [3, 4, 6, 3], [256, 512, 1024, 2048], stem=64),
 }
@@ -57,9 +58,10 @@ class Backbone(nn.Module):
 
     def __init__(self, config: str | dict[str, Any], *, pretrained: bool = False):
         super().__init__()
-        self._body = _pretrained(config) if pretrained else AutoBackbone.from_config(_configuration(config))
-        self.config = _essentials(self._body.config)
-        self.channels: list[int] = list(self._body.channels)
+        body: Any = _pretrained(config) if pretrained else AutoBackbone.from_config(_configuration(config))
+        self._body = body
+        self.config = _essentials(body.config)
+        self.channels: list[int] = list(body.channels)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
 
@@ -78,7 +80,7 @@ def _configuration(config: str | dict[str, Any]) -> PretrainedConfig:
             complete = AutoConfig.for_model(**BACKBONES[config])
         else:
             complete = AutoConfig.from_pretrained(config)
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # each architecture checks its configuration in its own way
         raise ValueError(
             f"no backbone {name!r}: expected one of {', '.join(BACKBONES)}, a model on the Hugging Face hub that can "
             f"be reached from here, or a transformers configuration"
@@ -101,7 +103,7 @@ def _pretrained(config: str | dict[str, Any]) -> nn.Module:
     with torch.device("meta"):
         architecture = type(AutoBackbone.from_config(complete))
     try:
-        return architecture.from_pretrained(source, config=complete)
+        return architecture.from_pretrained(source, config=complete, use_safetensors=True)
     except OSError as error:
         raise ValueError(
             f"the pretrained weights {source!r} can be neither downloaded nor found in the cache: connect to the "

@@ -32,7 +32,7 @@ class ConfidenceConfig:
 
 
 class WithConfidence(Estimator):
-    """A frozen estimator, and one linear layer on its pooled feature that gives each picture its scores.
+    """A frozen estimator, and one linear map of its pooled feature to each picture's scores.
 
     Frozen means frozen: the estimator stays in evaluation mode, so neither its weights nor its normalisation
     statistics ever change. The scores are unbounded and comparable between pictures of one estimator only.
@@ -47,7 +47,7 @@ class WithConfidence(Estimator):
         self.config = config
         self.estimator = estimator.requires_grad_(False).eval()
         self.auxiliary = None
-        self.score = nn.Linear(estimator.feature_channels, len(TARGETS))
+        self.score = nn.Linear(estimator.feature_channels, len(TARGETS), bias=False)
 
     @property
     def hand_id(self) -> str | None:
