@@ -11,6 +11,7 @@ import torch
 from ownhand.hand.anatomy import anatomical_axes
 from ownhand.synth.poses import sample_poses
 from tools.build_hand import asset
+from tools.build_hand.correctives import JOINTS_PER_VERTEX, fit_correctives
 from tools.build_hand.cut import cut_hand
 from tools.build_hand.people import fit_people
 from tools.build_hand.regressor import fit_joint_regressor
@@ -19,6 +20,7 @@ from tools.build_hand.shapes import Fields, shape_fields, vertex_normals
 from tools.build_hand.source import read_body
 
 POSES = 4000
+CORRECTIVE_POSES = 1200
 
 
 def build(source: Path) -> dict[str, np.ndarray]:
@@ -35,12 +37,14 @@ def build(source: Path) -> dict[str, np.ndarray]:
     regressor = fit_joint_regressor(template, people.basis, n)
     error = np.square(np.tensordot(people.basis.verts, regressor, ((1,), (1,))).swapaxes(1, 2) - people.basis.joints)
     print(np.sqrt(error.sum((0, 2))).round(5) * 1000, (regressor > 0).sum(1))
-    print("DBG", np.sqrt(error.sum(2))[:, 1].round(5) * 1000, np.abs(regressor @ rigged.verts - rigged.joints).max(1).round(5) * 1000)
-    R = sample_poses(POSES, 0, torch.from_numpy(axes).float())
-    rotvec = roma.rotmat_to_rotvec(R).flatten(1).double().numpy()
-    mean = rotvec.mean(0)
-    _, s, components = np.linalg.svd(rotvec - mean, full_matrices=False)
-    pose_basis = np.zeros((n, 3, 135))
+    print(
+        "DBG",
+        np.sqrt(error.sum(2))[:, 1].round(5) * 1000,
+        np.abs(regressor @ rigged.verts - rigged.joints).max(1).round(5) * 1000,
+    )
+    R = sample_poses(POSES, 0, torch.from_numpy(axes).float()).double()
+    mean, components = _principal_poses(R)
+    pose_basis = fit_correctives(rigged, cut.faces, R[:CORRECTIVE_POSES].numpy())
     return {
         "template": rigged.verts.astype(np.float32),
         "size_sd": np.float32((people.basis.verts[0] * rigged.verts).sum() / (rigged.verts**2).sum()),
@@ -61,5 +65,12 @@ def build(source: Path) -> dict[str, np.ndarray]:
         "notice": np.array(asset.NOTICE),
         **asset.sparse_weights(rigged.weights),
         **asset.sparse_regressor(regressor),
-        **asset.sparse_correctives(pose_basis, 4),
+        **asset.sparse_correctives(pose_basis[:n], JOINTS_PER_VERTEX),
     }
+
+
+def _principal_poses(R: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [45] and principal directions [45 45] of poses [poses 15 3 3] as axis-angle."""
+    rotvec = roma.rotmat_to_rotvec(R).flatten(1).numpy()
+    components = np.linalg.svd(rotvec - rotvec.mean(0), full_matrices=False)[2]
+    return rotvec.mean(0), components * np.sign(components.sum(1, keepdims=True))

@@ -69,7 +69,9 @@ def _open_hand(forearm: bool) -> HandModel:
         "axes": data["axes"],
     }
     # The forearm adds nothing to what a shape means: both variants share the hand's id.
-    digest = hashlib.sha256(b"".join(data[name].tobytes() for name in sorted(data) if name != "notice")).hexdigest()[:12]
+    digest = hashlib.sha256(b"".join(data[name].tobytes() for name in sorted(data) if name != "notice")).hexdigest()[
+        :12
+    ]
     return HandModel(
         id=f"open-hand-{digest}",
         tips=tuple(data["tips"].tolist()),

@@ -27,7 +27,10 @@ def draw_people(n: int, seed: int, *, first: int = 0) -> tuple[Float[Tensor, "n 
     if min(n, seed, first) < 0:
         raise ValueError(f"n, seed and first must not be negative, got {n}, {seed}, {first}")
     data = asset()
-    mean, root = data["people_mean"].astype(np.float64), np.linalg.cholesky(data["people_covariance"].astype(np.float64))
+    mean, root = (
+        data["people_mean"].astype(np.float64),
+        np.linalg.cholesky(data["people_covariance"].astype(np.float64)),
+    )
     shape, is_male = np.empty((n, mean.shape[1]), np.float32), np.empty(n, bool)
     for i in range(n):
         rng = np.random.default_rng((seed, first + i))

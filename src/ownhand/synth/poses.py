@@ -14,35 +14,36 @@ from torch import Tensor
 
 from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST, joint_limits, rotations_from_angles
 
+_LOW, _HIGH = np.moveaxis(np.rad2deg(joint_limits().numpy()), -1, 0)
 DIP_PER_PIP = 0.62
 CONVERGENCE = np.array([-4.0, 0.0, 5.0, 12.0])  # abduction at full curl: fingers splayed at rest close into a fist
 TOGETHER = np.array([-4.0, 0.0, 5.0, 13.0])  # abduction that closes the flat hand
 SPREAD = np.array([9.0, 1.0, -7.0, -10.0])  # abduction that opens it wide
-NOISE = 2.0
 
 # Thumb angles: base twist, base abduction, base flexion, MCP abduction, MCP flexion, IP flexion.
 THUMBS = {
     "relaxed": (-6, 6, 8, 0, 12, 18),
     "wide": (0, -14, -20, 0, -4, -8),
-    "beside": (4, -12, 16, 0, 4, 4),
+    "beside": (4, -8, 11, 0, 2, 4),
     "palmar": (-8, 28, 0, 0, 5, 8),
     "up": (0, -8, -18, 0, 0, -10),
-    "across": (-12, 12, 40, 0, 30, 40),
-    "over": (-10, 26, 36, 0, 34, 45),
-    "side": (0, 12, 14, 0, 22, 35),
+    "across": (-22, 20, 44, 0, 18, 5),
+    "side": (-19, 6, 0, 0, 27, 16),
+    "key": (-14, 4, 11, 0, 2, 16),
 }
-# Fingertip opposition, solved for pads that meet: thumb as above, then the finger's MCP flexion, abduction, PIP flexion.
+TIGHT = np.array([86, 86, 81, 75]), np.array([102, 102, 98, 93])  # MCP and PIP flexion until the tips meet the palm
+# The thumb on the middle phalanx of the first curled finger, index to little; solved for skin that touches.
+THUMB_ON_CURLED = ((-24, 21, -9, 4, 52, 6), (-24, 29, 9, 2, 46, 2), (-24, 40, 27, 1, 34, 5), (-13, 45, 36, 5, 39, 6))
+# Fingertip opposition, likewise: thumb as above, then the finger's MCP flexion, abduction, PIP flexion.
 PINCHES = {
-    1: ((-13, 15, 21, 0, 2, -10), (51, -4, 47)),
-    2: ((-13, 28, 31, 0, 3, -10), (61, -5, 44)),
-    3: ((-13, 38, 37, 0, 5, -10), (65, -5, 41)),
-    4: ((-6, 40, 49, 3, 12, -10), (51, -4, 45)),
+    1: ((-13, 15, 20, 0, 2, -10), (50, -4, 46)),
+    2: ((-13, 28, 30, 0, 3, -10), (60, -5, 43)),
+    3: ((-13, 39, 36, 0, 5, -10), (64, -5, 40)),
+    4: ((-6, 41, 48, 3, 12, -10), (50, -4, 44)),
 }
 
 
-def sample_poses(
-    n: int, seed: int, axes: Float[Tensor, "15 3 3"], *, first: int = 0
-) -> Float[Tensor, "n 15 3 3"]:
+def sample_poses(n: int, seed: int, axes: Float[Tensor, "15 3 3"], *, first: int = 0) -> Float[Tensor, "n 15 3 3"]:
     """Draw joint rotations `R_parent_joint`; pose i depends on (seed, first + i) alone.
 
     Args:
@@ -64,13 +65,13 @@ def sample_poses(
 
 def sample_angles(rng: np.random.Generator) -> np.ndarray:
     """Angles [15 joints, 3 axes] of one pose [rad]."""
-    kinds, weights = zip(*_MIXTURE, strict=True)
-    angles = kinds[rng.choice(len(kinds), p=np.array(weights) / sum(weights))](rng)
-    angles[..., FLEXION] += rng.normal(0, NOISE, (5, 3))
-    angles[:, 0, ABDUCTION] += rng.normal(0, NOISE / 2, 5)
-    angles[..., TWIST] += rng.normal(0, NOISE / 2, (5, 3))
-    low, high = np.moveaxis(np.rad2deg(joint_limits().numpy()), -1, 0)
-    return np.deg2rad(np.clip(angles.reshape(15, 3), low, high))
+    shares = np.array([share for _, share, _ in _MIXTURE])
+    draw, _, noise = _MIXTURE[rng.choice(len(_MIXTURE), p=shares / shares.sum())]
+    angles = draw(rng)
+    angles[..., FLEXION] += rng.normal(0, noise, (5, 3))
+    angles[..., TWIST] += rng.normal(0, noise / 2, (5, 3))
+    angles[:, 0, ABDUCTION] += rng.normal(0, noise / 2, 5)
+    return np.deg2rad(np.clip(angles.reshape(15, 3), _LOW, _HIGH))
 
 
 def _hand(
@@ -83,7 +84,7 @@ def _hand(
     angles[0, 2, FLEXION] = thumb[5]
     angles[1:, 0, FLEXION] = mcp
     angles[1:, 1, FLEXION] = pip
-    angles[1:, 2, FLEXION] = DIP_PER_PIP * np.maximum(pip, 0) + rng.normal(0, 4, 4)
+    angles[1:, 2, FLEXION] = DIP_PER_PIP * np.maximum(pip, 0) + rng.normal(0, 3, 4)
     curl = np.clip((np.asarray(mcp) + pip) / 150, 0, 1)
     angles[1:, 0, ABDUCTION] = (1 - curl) * spread + curl * CONVERGENCE
     return angles
@@ -92,7 +93,11 @@ def _hand(
 def _thumb(rng: np.random.Generator, *names: str, noise: float = 5.0) -> np.ndarray:
     """One of the named thumbs, blended a little with another of them."""
     a, b = (np.array(THUMBS[names[i]], float) for i in rng.integers(len(names), size=2))
-    return a + rng.beta(0.5, 2) * (b - a) + rng.normal(0, noise, 6) * [0.6, 1, 1, 0.4, 1, 1.4]
+    return a + rng.beta(0.5, 2) * (b - a) + _thumb_noise(rng, noise)
+
+
+def _thumb_noise(rng: np.random.Generator, sd: float) -> np.ndarray:
+    return rng.normal(0, sd, 6) * [0.6, 1, 1, 0.4, 1, 1.4]
 
 
 def _related(rng: np.random.Generator, sd: float) -> np.ndarray:
@@ -116,35 +121,42 @@ def _flat(rng: np.random.Generator) -> np.ndarray:
 
 
 def _counting(rng: np.random.Generator) -> np.ndarray:
-    """Any subset of fingers straight, the others curled: counting, pointing, signs."""
-    straight = rng.random(4) < 0.5
-    mcp = np.where(straight, _related(rng, 8), rng.uniform(50, 85) + _related(rng, 6))
-    pip = np.where(straight, np.abs(_related(rng, 7)), rng.uniform(75, 100) + _related(rng, 6))
-    if rng.random() < 0.5:
+    """Any subset of fingers straight, the others curled: counting, pointing, signs, the fist."""
+    straight = rng.random(4) < rng.choice([0.0, 0.5], p=[0.2, 0.8])
+    tight = rng.random() < 0.6
+    curled_mcp, curled_pip = TIGHT if tight else (rng.uniform(40, 72), rng.uniform(70, 96))
+    sd = 1.5 if tight else 5.0
+    mcp = np.where(straight, _related(rng, 7), curled_mcp + _related(rng, sd))
+    pip = np.where(straight, np.abs(_related(rng, 6)), curled_pip + _related(rng, sd))
+    if rng.random() < 0.45 or not tight:
         thumb = _thumb(rng, "wide", "up")
+    elif straight.all():
+        thumb = _thumb(rng, "across")
     else:
-        thumb = _thumb(rng, *(("across",) if straight[:2].all() else ("over", "side")))
+        thumb = THUMB_ON_CURLED[int(np.argmin(straight))] + np.abs(rng.normal(0, 2, 6)) * [0, 1, 0, 0, 0, -1]
     return _hand(rng, thumb, mcp, pip, _spread(rng))
 
 
 def _pinch(rng: np.random.Generator) -> np.ndarray:
-    """Thumb against a fingertip, closed or a little open; the other fingers straight, curled or along."""
+    """Thumb against a fingertip, closed or a little open; the other fingers straighter or along."""
     finger = int(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1]))
     thumb, (mcp_of, abduction, pip_of) = PINCHES[finger]
-    away = rng.choice(3)
-    mcp = [rng.uniform(-5, 30), mcp_of + rng.uniform(-15, 10), rng.uniform(55, 80)][away] + _related(rng, 6)
-    pip = [rng.uniform(0, 35), pip_of + rng.uniform(-20, 10), rng.uniform(70, 95)][away] + _related(rng, 6)
-    opening = rng.choice([0.0, rng.uniform(0, 1)])
+    along = rng.uniform(0, 0.9)
+    mcp = along * mcp_of + _related(rng, 5) - 5 * np.arange(4) * (finger == 1)
+    pip = along * pip_of + np.abs(_related(rng, 5))
+    opening = rng.choice([0.08, rng.uniform(0, 1)])
     mcp[finger - 1], pip[finger - 1] = mcp_of - 18 * opening, pip_of - 18 * opening
     thumb = np.array(thumb, float) + opening * np.array([4, 2, -12, 0, 0, 10])
     angles = _hand(rng, thumb, mcp, pip, 0.5 * _spread(rng))
     angles[finger, 0, ABDUCTION] = abduction
+    angles[finger, 2, FLEXION] = DIP_PER_PIP * pip[finger - 1]
     return angles
 
 
-def _fist(rng: np.random.Generator) -> np.ndarray:
-    mcp, pip = rng.uniform(65, 88) + _related(rng, 4), rng.uniform(88, 102) + _related(rng, 4)
-    return _hand(rng, _thumb(rng, "over", "side", "up", noise=3.0), mcp, pip)
+def _side_fist(rng: np.random.Generator) -> np.ndarray:
+    """A fist, not tight, with the thumb at its side."""
+    mcp, pip = TIGHT[0] - 9 + _related(rng, 3), TIGHT[1] - 6 + _related(rng, 3)
+    return _hand(rng, _thumb(rng, "side", noise=1.0), mcp, pip)
 
 
 def _grasp(rng: np.random.Generator) -> np.ndarray:
@@ -152,7 +164,7 @@ def _grasp(rng: np.random.Generator) -> np.ndarray:
     size = rng.uniform(0, 1)
     mcp, pip = 62 - 45 * size + _related(rng, 5), 65 - 40 * size + _related(rng, 6)
     ball = rng.random() < 0.5
-    thumb = np.array([-12, 34 - 10 * size, 22 - 26 * size, 0, 12, 25 - 10 * size]) + rng.normal(0, 4, 6)
+    thumb = np.array([-12, 34 - 10 * size, 20 - 26 * size, 0, 12, 25 - 10 * size]) + _thumb_noise(rng, 3.5)
     return _hand(rng, thumb, mcp, pip, SPREAD * rng.uniform(0.3, 1.2) if ball else 0.3 * TOGETHER)
 
 
@@ -170,26 +182,27 @@ def _tabletop(rng: np.random.Generator) -> np.ndarray:
 
 def _key(rng: np.random.Generator) -> np.ndarray:
     """The thumb on the side of a bent index finger."""
-    mcp, pip = rng.uniform(30, 60) + _related(rng, 6), rng.uniform(60, 90) + _related(rng, 6)
-    return _hand(rng, _thumb(rng, "side"), mcp, pip)
+    mcp, pip = 68 + _related(rng, 3), 72 + _related(rng, 3)
+    return _hand(rng, _thumb(rng, "key", noise=1.0), mcp, pip)
 
 
 def _free(rng: np.random.Generator) -> np.ndarray:
     """Each finger on its own."""
     curl = np.clip(rng.beta(1, 1.2) + rng.normal(0, 0.25, 4), 0, 1)
-    mcp, pip = -12 + 92 * curl + rng.normal(0, 8, 4), 98 * np.clip(curl + rng.normal(0, 0.15, 4), 0, 1)
-    return _hand(rng, _thumb(rng, "relaxed", "wide", "palmar", "up", noise=8.0), mcp, pip, _spread(rng))
+    mcp, pip = -12 + 86 * curl + rng.normal(0, 8, 4), 90 * np.clip(curl + rng.normal(0, 0.15, 4), 0, 1)
+    return _hand(rng, _thumb(rng, "relaxed", "wide", "palmar", "up", noise=6.0), mcp, pip, _spread(rng))
 
 
-_MIXTURE: list[tuple[Callable[[np.random.Generator], np.ndarray], float]] = [
-    (_relaxed, 0.14),
-    (_flat, 0.13),
-    (_counting, 0.19),
-    (_pinch, 0.13),
-    (_fist, 0.08),
-    (_grasp, 0.12),
-    (_hook, 0.05),
-    (_tabletop, 0.04),
-    (_key, 0.04),
-    (_free, 0.08),
-]
+# What hands do, how often, and the noise of every angle (little where skin touches) [degrees].
+_MIXTURE: tuple[tuple[Callable[[np.random.Generator], np.ndarray], float, float], ...] = (
+    (_relaxed, 0.15, 2.5),
+    (_flat, 0.13, 2.5),
+    (_counting, 0.25, 1.0),
+    (_pinch, 0.13, 0.7),
+    (_side_fist, 0.03, 0.7),
+    (_key, 0.03, 0.7),
+    (_grasp, 0.12, 2.0),
+    (_hook, 0.05, 2.5),
+    (_tabletop, 0.04, 2.0),
+    (_free, 0.07, 3.0),
+)
