@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import warp as wp
@@ -43,9 +43,14 @@ def kept(owner: object, key: tuple, make: Callable[[], T]) -> T:
     return values[key]  # type: ignore[return-value]
 
 
-def uploaded(owner: object, name: str, values: np.ndarray, dtype: type, device: str) -> wp.array:
+def uploaded(owner: object, name: str, values: np.ndarray, dtype: Any, device: str) -> wp.array:
     """An array of `owner` on a device, uploaded once."""
     return kept(owner, (name, device), lambda: wp.array(values, dtype=dtype, device=device))
+
+
+def empty(count: int, dtype: Any, device: str) -> wp.array:
+    """An array of `count` values that a kernel will write."""
+    return wp.empty(count, dtype=dtype, device=device)
 
 
 def search_tree(surface: Surface, verts: np.ndarray, device: str, occurrence: int = 0) -> wp.Mesh:

@@ -61,15 +61,15 @@ def draw_mesh(
         surface=surface,
         material=Material(colour=colour, specular=0.03, roughness=0.55, wrap=(0.2, 0.2, 0.2)),
     )
-    # A key light at the photographer's upper left shoulder and a weak one from the right, as far away as the mesh.
+    # A key light from the upper left, grazing enough to show relief, and a weak one from the right.
     distance = float(np.linalg.norm(mesh.verts.mean(0)))
-    lights = (
-        Light(position=(-0.6 * distance, -0.7 * distance, 0.1 * distance), radius=0.15 * distance,
-              colour=(0.62 * distance**2,) * 3),
-        Light(position=(0.8 * distance, 0.1 * distance, 0.2 * distance), radius=0.2 * distance,
-              colour=(0.2 * distance**2,) * 3),
-    )  # fmt: skip
-    ambient = Ambient.gradient(sky=(0.26, 0.28, 0.32), ground=(0.15, 0.14, 0.13), reach=0.06 * distance / 0.5)
+
+    def light(x: float, y: float, z: float, brightness: float) -> Light:
+        colour = (brightness * distance**2,) * 3
+        return Light(position=(x * distance, y * distance, z * distance), colour=colour, radius=0.15 * distance)
+
+    lights = (light(-0.8, -0.9, 0.5, 1.35), light(0.9, 0.3, 0.4, 0.3))
+    ambient = Ambient.gradient(sky=(0.24, 0.25, 0.28), ground=(0.13, 0.12, 0.11), reach=0.1 * distance)
     picture = render(Scene(meshes=(mesh,), lights=lights, ambient=ambient), camera, samples=4, device=device)
     background = linear_from_srgb(_numpy(image).transpose(1, 2, 0))
     coverage = alpha * picture.alpha[..., None]
@@ -95,7 +95,7 @@ def draw_keypoints(
         width: Of the bones [px]; from the size of the picture when None.
     """
     points = _numpy(keypoints)
-    opacity = np.ones(21) if confidence is None else np.clip(_numpy(confidence), 0.1, 1)
+    opacity = [1.0] * 21 if confidence is None else _numpy(confidence).clip(0.1, 1).tolist()
     scale, (height, breadth) = _OVERSAMPLE, image.shape[-2:]
     line = width if width is not None else max(1.0, max(height, breadth) / 160)
     layer = Image.new("RGBA", (breadth * scale, height * scale))
@@ -105,7 +105,7 @@ def draw_keypoints(
         r, g, b = (round(255 * c) for c in FINGER_COLOURS[(joint + 3) // 4])
         return r, g, b, round(255 * fade)
 
-    drawable = np.isfinite(points).all(-1)
+    drawable = np.isfinite(points.sum(-1))
     for rim in (0.5 * line, 0.0):  # a dark rim first, so that the bones show on any picture
         for joint, parent in enumerate(PARENTS_21):
             if parent >= 0 and drawable[joint] and drawable[parent]:
@@ -113,10 +113,11 @@ def draw_keypoints(
                 ends = [tuple(points[parent] * scale), tuple(points[joint] * scale)]
                 colour = (0, 0, 0, round(110 * fade)) if rim else ink(joint, fade)
                 pen.line(ends, colour, max(1, round((line + 2 * rim) * scale)))
-    for joint in np.flatnonzero(drawable):
-        x, y = points[joint] * scale
-        radius = 1.3 * line * scale
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), ink(joint, opacity[joint]))
+    for joint in range(21):
+        if drawable[joint]:
+            x, y = points[joint] * scale
+            radius = 1.3 * line * scale
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), ink(joint, opacity[joint]))
 
     return _over(image, layer.resize((breadth, height), Image.Resampling.BOX))
 

@@ -1,9 +1,12 @@
 """Distances between meshes, and how deep a mesh penetrates itself, by the ray tracer's search trees."""
 
+# ruff: noqa: UP018, RUF046 (Warp: a call makes a number a variable, and there are no generators)
+
 from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
+from typing import no_type_check
 
 import numpy as np
 import torch
@@ -12,7 +15,7 @@ from jaxtyping import Float
 
 from ownhand.geometry.meshes import vertex_normals
 from ownhand.render.checks import checked
-from ownhand.render.device import kept, search_tree, start, uploaded
+from ownhand.render.device import empty, kept, search_tree, start, uploaded
 from ownhand.render.scene import Surface
 
 wp.set_module_options({"enable_backward": False})
@@ -35,8 +38,8 @@ def signed_distance(
     points, verts = checked("points", points, (None, 3)), _posed(verts, surface)
     start()
     tree = search_tree(surface, verts, device)
-    distance = wp.empty(len(points), dtype=float, device=device)
-    closest = wp.empty(len(points), dtype=wp.vec3, device=device)
+    distance = empty(len(points), float, device)
+    closest = empty(len(points), wp.vec3, device)
     cloud = wp.array(points, dtype=wp.vec3, device=device)
     wp.launch(_signed_distance, len(points), [tree.id, cloud, distance, closest], device=device)
     return distance.numpy(), closest.numpy()
@@ -64,13 +67,14 @@ def self_penetration_depth(
     Raises:
         ValueError: The surface has no labels, or values that are not finite or of another shape.
     """
-    if surface.labels is None:
+    labels = surface.labels
+    if labels is None:
         raise ValueError("expected a surface with part labels, got one without")
     verts = _posed(verts, surface)
     start()
     tree = search_tree(surface, verts, device)
     parts = kept(surface, ("parts",), partial(_Parts, surface))
-    count = int(surface.labels.max()) + 1
+    count = int(labels.max()) + 1
     ignored = np.eye(count, dtype=np.int32)
     for a, b in ignore:
         if max(a, b) < count:
@@ -78,18 +82,18 @@ def self_penetration_depth(
 
     faces = torch.from_numpy(surface.faces.astype(np.int64))
     normals = wp.array(vertex_normals(torch.from_numpy(verts), faces).numpy(), dtype=wp.vec3, device=device)
-    exit_face = wp.empty(len(verts), dtype=wp.int32, device=device)
-    exit_distance = wp.empty(len(verts), dtype=float, device=device)
+    exit_face = empty(len(verts), wp.int32, device)
+    exit_distance = empty(len(verts), float, device)
     wp.launch(_exits, len(verts), [tree.id, normals, MAX_CROSSINGS, exit_face, exit_distance], device=device)
-    left = exit_face.numpy()
+    left: Array = exit_face.numpy()  # type: ignore[assignment]
     found = np.flatnonzero(left >= 0)
-    found = found[ignored[parts.of_vertex[found], surface.labels[left[found]]] == 0].astype(np.int32)
+    found = found[ignored[parts.of_vertex[found], labels[left[found]]] == 0].astype(np.int32)
     depth = np.zeros(len(verts), np.float32)
     if not len(found):
         return depth
 
     trees = [search_tree(part, verts, device) for part in parts.surfaces]
-    depths = wp.empty(len(found), dtype=float, device=device)
+    depths = empty(len(found), float, device)
     inputs = [
         wp.array([t.id for t in trees], dtype=wp.uint64, device=device),
         wp.array(parts.labels, dtype=wp.int32, device=device),
@@ -130,6 +134,7 @@ def _posed(verts: Array, surface: Surface) -> Array:
 
 
 @wp.kernel
+@no_type_check
 def _signed_distance(
     mesh: wp.uint64,
     points: wp.array(dtype=wp.vec3),
@@ -144,6 +149,7 @@ def _signed_distance(
 
 
 @wp.kernel
+@no_type_check
 def _exits(
     mesh: wp.uint64,
     normals: wp.array(dtype=wp.vec3),
@@ -178,6 +184,7 @@ def _exits(
 
 
 @wp.kernel
+@no_type_check
 def _depth_behind_parts(
     trees: wp.array(dtype=wp.uint64),
     labels: wp.array(dtype=wp.int32),

@@ -13,10 +13,12 @@ from jaxtyping import Float, Int
 
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.meshes import vertex_normals
-from ownhand.render import kernels
+from ownhand.render import kernel_types
 from ownhand.render.checks import checked
-from ownhand.render.device import kept, search_tree, start, uploaded
-from ownhand.render.scene import MAX_LIGHTS, Mesh, Scene, Surface, Texture
+from ownhand.render.device import empty, kept, search_tree, start, uploaded
+from ownhand.render.kernel_shade import shade
+from ownhand.render.kernel_trace import smooth, trace
+from ownhand.render.scene import Mesh, Scene, Surface, Texture
 
 Array = np.ndarray
 NEAR = 0.01  # metres; a mesh that comes nearer may cover any pixel
@@ -96,17 +98,17 @@ def render(
         return picture.finish(order)
 
     keep_alive, instances = _instances(meshes, device)
-    view = kernels.View()
+    view = kernel_types.View()
     view.K_inverse = wp.mat33(*np.linalg.inv(K).ravel().tolist())
     view.pixel = float(1 / np.sqrt(abs(np.linalg.det(K[:2, :2]))))
     view.left, view.top, view.width, view.height = left, top, right - left, bottom - top
     lighting = _lighting(scene, shadow_rays, ambient_rays, seed, device)
-    buffers, outputs = _arrays(kernels.Buffers, count, device), _arrays(kernels.Outputs, count, device)
+    buffers, outputs = _arrays(kernel_types.Buffers, count, device), _arrays(kernel_types.Outputs, count, device)
 
-    wp.launch(kernels.trace, count, [instances, solids, len(meshes), view, lighting, buffers, outputs], device=device)
-    wp.launch(kernels.smooth, count, [view, buffers], device=device)
+    wp.launch(trace, count, [instances, solids, len(meshes), view, lighting, buffers, outputs], device=device)
+    wp.launch(smooth, count, [view, buffers], device=device)
     wp.launch(
-        kernels.shade,
+        shade,
         count,
         [instances, solids, view, lighting, samples, int(not adaptive), buffers, outputs],
         device=device,
@@ -172,7 +174,7 @@ def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
         surface, material = mesh.surface, mesh.material
         tree = search_tree(surface, mesh.verts, device, occurrences[surface])
         occurrences[surface] += 1
-        instance = kernels.Instance()
+        instance = kernel_types.Instance()
         instance.mesh = tree.id
         if not mesh.flat:
             instance.normals = wp.array(_normals(mesh), dtype=wp.vec3, device=device)
@@ -195,7 +197,7 @@ def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
         instance.scatter = float(material.scatter)
         out.append(instance)
         keep_alive.append((tree, instance))
-    return keep_alive, wp.array(out, dtype=kernels.Instance, device=device)
+    return keep_alive, wp.array(out, dtype=kernel_types.Instance, device=device)
 
 
 def _normals(mesh: Mesh) -> Array:
@@ -220,17 +222,11 @@ def _mip_levels(texture: Texture, device: str) -> tuple[wp.array, int]:
 
 def _lighting(scene: Scene, shadow_rays: int, ambient_rays: int, seed: int, device: str) -> Any:
     lights = scene.lights
-    lighting = kernels.Lighting()
+    lighting = kernel_types.Lighting()
     lighting.count = len(lights)
-    positions, colours = np.zeros((MAX_LIGHTS, 3), np.float32), np.zeros((MAX_LIGHTS, 3), np.float32)
-    radii = np.zeros(MAX_LIGHTS, np.float32)
-    for k, light in enumerate(lights):
-        positions[k] = checked("a light's position", light.position, (3,))
-        colours[k] = checked("a light's colour", light.colour, (3,))
-        radii[k] = checked("a light's radius", light.radius, ())
-    lighting.positions = wp.array(positions, dtype=wp.vec3, device=device)
-    lighting.colours = wp.array(colours, dtype=wp.vec3, device=device)
-    lighting.radii = wp.array(radii, dtype=float, device=device)
+    lighting.positions = wp.array([light.position for light in lights], dtype=wp.vec3, device=device)
+    lighting.colours = wp.array([light.colour for light in lights], dtype=wp.vec3, device=device)
+    lighting.radii = wp.array([light.radius for light in lights], dtype=float, device=device)
     lighting.shadow_rays = shadow_rays
     lighting.ambient = wp.array(scene.ambient.coefficients, dtype=wp.vec3, device=device)
     lighting.ambient_rays = ambient_rays
@@ -243,5 +239,5 @@ def _arrays(struct: Any, count: int, device: str) -> Any:
     """A Warp struct of arrays with every field allocated."""
     value = struct()
     for name, variable in struct.vars.items():
-        setattr(value, name, wp.empty(count, dtype=variable.type.dtype, device=device))
+        setattr(value, name, empty(count, variable.type.dtype, device))
     return value

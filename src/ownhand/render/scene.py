@@ -1,12 +1,13 @@
 """What a picture shows: meshes with their materials, lights and ambient light. Plain values, all in the camera frame.
 
 Everything is in metres and linear RGB. Colours of light are the linear RGB that a white diffuse surface reflects.
-Texture coordinates run like pixels: (0, 0) is the top left corner of the texture, u to the right, v down; outside [0, 1]
-the texture repeats.
+Texture coordinates run like pixels: (0, 0) is the top left corner of the texture, u to the right, v down; outside
+[0, 1] the texture repeats.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 from ownhand.render.checks import checked
 
 Array = np.ndarray
-RGB = tuple[float, float, float]
+Triple = Sequence[Any] | Array  # three numbers
+RGB = Triple
 MAX_LIGHTS = 4
 
 
@@ -57,6 +59,13 @@ class Material:
     roughness: float = 0.5
     wrap: RGB = (0.0, 0.0, 0.0)
     scatter: float = 0.0
+
+    def __post_init__(self) -> None:
+        checked("a material's colour", self.colour, (3,))
+        checked("a material's wrap", self.wrap, (3,))
+        checked("a material's specular reflectance", np.broadcast_to(self.specular, 3), (3,))
+        if not 0 < self.roughness <= 1:
+            raise ValueError(f"expected a roughness above 0 and at most 1, got {self.roughness}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,9 +162,15 @@ class Light:
         radius: Of the ball [m]; the penumbra grows with it.
     """
 
-    position: tuple[float, float, float]
+    position: Triple
     colour: RGB = (1.0, 1.0, 1.0)
     radius: float = 0.05
+
+    def __post_init__(self) -> None:
+        checked("a light's position", self.position, (3,))
+        checked("a light's colour", self.colour, (3,))
+        if not 0 <= self.radius < np.inf:
+            raise ValueError(f"expected a light's radius of at least 0 m, got {self.radius}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,7 +189,7 @@ class Ambient:
         object.__setattr__(self, "coefficients", checked("ambient coefficients", self.coefficients, (9, 3)))
 
     @classmethod
-    def gradient(cls, *, sky: RGB, ground: RGB, up: tuple[float, float, float] = (0, -1, 0), reach: float = 0.06):
+    def gradient(cls, *, sky: RGB, ground: RGB, up: Triple = (0, -1, 0), reach: float = 0.06) -> Ambient:
         """Light that changes evenly from `sky` on surfaces facing `up` to `ground` on those facing down."""
         direction = np.asarray(up, np.float32) / np.linalg.norm(up)
         top, bottom = np.asarray(sky, np.float32), np.asarray(ground, np.float32)
@@ -184,7 +199,7 @@ class Ambient:
         return cls(coefficients=coefficients, reach=reach)
 
     @classmethod
-    def panorama(cls, image: Array, *, reach: float = 0.06):
+    def panorama(cls, image: Array, *, reach: float = 0.06) -> Ambient:
         """From the surroundings, an equirectangular picture of the camera frame.
 
         Args:

@@ -1,0 +1,173 @@
+"""What the ray tracer's kernels share: their structs and the functions that cast rays through pixels.
+
+The kernels are the same for CPU and GPU. `no_type_check` keeps the type checker of the tests, which wraps every
+function, from what Warp compiles.
+"""
+
+
+# pyright: reportInvalidTypeForm=false
+
+from typing import no_type_check
+
+import warp as wp
+
+FAR = wp.constant(1.0e9)
+NOTHING = wp.constant(-1)
+PI = wp.constant(3.14159265)
+UNKNOWN = wp.constant(-1.0)
+
+
+@wp.struct
+@no_type_check
+class Instance:
+    """A mesh to be traced. `labels`, `uv` and `texels` may be empty."""
+
+    mesh: wp.uint64
+    normals: wp.array(dtype=wp.vec3)
+    labels: wp.array(dtype=wp.int32)
+    uv: wp.array(dtype=wp.vec2)
+    uv_faces: wp.array(dtype=wp.int32)
+    texels: wp.array(dtype=wp.vec4)  # rgb and height [m] of all mip levels, finest first
+    texture_width: wp.int32
+    texture_height: wp.int32
+    texture_levels: wp.int32
+    flat: wp.int32
+    colour: wp.vec3
+    specular: wp.vec3
+    roughness: float
+    wrap: wp.vec3
+    scatter: float
+
+
+@wp.struct
+@no_type_check
+class View:
+    """The camera and the rectangle of its pixels that is drawn."""
+
+    K_inverse: wp.mat33
+    pixel: float  # size of a pixel at depth 1
+    left: wp.int32
+    top: wp.int32
+    width: wp.int32
+    height: wp.int32
+
+
+@wp.struct
+@no_type_check
+class Lighting:
+    count: wp.int32
+    positions: wp.array(dtype=wp.vec3)
+    colours: wp.array(dtype=wp.vec3)
+    radii: wp.array(dtype=float)
+    shadow_rays: wp.int32
+    ambient: wp.array(dtype=wp.vec3)
+    ambient_rays: wp.int32
+    reach: float
+    seed: wp.int32
+
+
+@wp.struct
+@no_type_check
+class Hit:
+    instance: wp.int32
+    face: wp.int32
+    u: float
+    v: float
+    t: float  # along a ray with z = 1: the depth
+
+
+@wp.struct
+@no_type_check
+class Buffers:
+    """One entry per drawn pixel, taken at its centre."""
+
+    instance: wp.array(dtype=wp.int32)  # solid meshes first, then shadow catchers
+    face: wp.array(dtype=wp.int32)
+    corner: wp.array(dtype=wp.vec2)  # weights of the face's first two corners
+    depth: wp.array(dtype=float)
+    normal: wp.array(dtype=wp.vec3)
+    arriving: wp.array(dtype=wp.vec4)  # unshadowed share of each light; negative: not sampled
+    open: wp.array(dtype=float)  # unoccluded share of the ambient light; negative: not sampled
+    arriving_raw: wp.array(dtype=wp.vec4)
+    open_raw: wp.array(dtype=float)
+    plain: wp.array(dtype=wp.int32)  # 1 where no sample missed any light
+
+
+@wp.struct
+@no_type_check
+class Outputs:
+    rgb: wp.array(dtype=wp.vec3)
+    alpha: wp.array(dtype=float)
+    shadow: wp.array(dtype=float)
+    label: wp.array(dtype=wp.int32)
+    uv: wp.array(dtype=wp.vec2)
+
+
+@wp.func
+@no_type_check
+def ray_through(view: View, x: float, y: float) -> wp.vec3:
+    return view.K_inverse * wp.vec3(x, y, 1.0)
+
+
+@wp.func
+@no_type_check
+def nearest(instances: wp.array(dtype=Instance), first: int, last: int, direction: wp.vec3) -> Hit:
+    """What a ray from the camera meets first among the instances from `first` to before `last`."""
+    hit = Hit()
+    hit.instance = NOTHING
+    hit.t = FAR
+    for k in range(first, last):
+        q = wp.mesh_query_ray(instances[k].mesh, wp.vec3(0.0), direction, hit.t)
+        if q.result:
+            hit.instance = k
+            hit.face = q.face
+            hit.u = q.u
+            hit.v = q.v
+            hit.t = q.t
+    return hit
+
+
+@wp.func
+@no_type_check
+def shading_normal(instance: Instance, hit: Hit, direction: wp.vec3) -> wp.vec3:
+    """The smooth normal, turned to the side that the ray meets, and never facing away from the camera."""
+    mesh = wp.mesh_get(instance.mesh)
+    i0 = mesh.indices[hit.face * 3]
+    i1 = mesh.indices[hit.face * 3 + 1]
+    i2 = mesh.indices[hit.face * 3 + 2]
+    p0 = mesh.points[i0]
+    geometric = wp.cross(mesh.points[i1] - p0, mesh.points[i2] - p0)
+    normal = geometric
+    if instance.flat == 0:
+        normal = (
+            hit.u * instance.normals[i0] + hit.v * instance.normals[i1] + (1.0 - hit.u - hit.v) * instance.normals[i2]
+        )
+        if wp.length_sq(normal) < 1.0e-12:
+            normal = geometric
+    normal = wp.normalize(normal)
+    if wp.dot(geometric, direction) > 0.0:
+        normal = -normal
+    away = wp.dot(normal, direction)
+    if away > 0.0:
+        normal = wp.normalize(normal - direction * (1.001 * away / wp.dot(direction, direction)))
+    return normal
+
+
+@wp.func
+@no_type_check
+def same_surface(buffers: Buffers, view: View, i: int, j: int, offset: wp.vec3, tolerance: float) -> bool:
+    """Whether pixels i and j, `offset` apart in space, show one smooth piece of one mesh."""
+    if buffers.instance[i] != buffers.instance[j]:
+        return False
+    limit = tolerance * view.pixel * buffers.depth[i]
+    n = buffers.normal[i]
+    m = buffers.normal[j]
+    return wp.dot(n, m) > 0.7 and wp.min(wp.abs(wp.dot(offset, n)), wp.abs(wp.dot(offset, m))) < limit
+
+
+@wp.func
+@no_type_check
+def point_of(view: View, buffers: Buffers, i: int) -> wp.vec3:
+    x = float(view.left + i % view.width) + 0.5
+    y = float(view.top + i // view.width) + 0.5
+    return ray_through(view, x, y) * buffers.depth[i]
