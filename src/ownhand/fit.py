@@ -1,4 +1,4 @@
-"""A hand of known shape fitted to its 2D keypoints: position in closed form, then pose by Levenberg-Marquardt.
+"""A hand of known shape fitted to its 2D keypoints: position first, then pose by Levenberg-Marquardt.
 
 Nothing here is differentiable: fitting happens after training.
 """
@@ -59,16 +59,15 @@ def place(
 ) -> Float[Tensor, "*batch 3"]:
     """Where a hand of known size and pose is: the translation that makes its joints project onto the keypoints.
 
-    With X_j + t on the ray (x_j, y_j, 1), the cross products are linear in t; divided by the depth of the previous
-    round they are the reprojection errors. The first depth comes from the hand's apparent size (weak perspective),
-    which also remains the answer where the linear one is not in front of the camera.
+    The first guess is weak perspective: the depth at which the hand has its apparent size. Then a few rounds of
+    Gauss-Newton on the reprojection error; where one would lead behind the camera, the first guess remains.
 
     Args:
         joints: Joints relative to the wrist, along the camera's axes [m].
         keypoints: Where they are seen [px].
         confidence: Weight of each squared error; 0 leaves a keypoint out, whatever its value.
         camera: Intrinsics.
-        rounds: Linear solves, each with the depths of the last.
+        rounds: Gauss-Newton steps.
 
     Returns:
         t_cam_root [m], in front of the camera; NaN where fewer than two keypoints have confidence.
@@ -87,17 +86,17 @@ def place(
     distance = X_spread / xy_spread
     weak = torch.cat([xy_mean * distance, distance], -1) - X_mean
     weak[..., 2:] = torch.maximum(weak[..., 2:], NEAR - X[..., 2:].amin(-2, keepdim=True))
-    one, zero = torch.ones_like(xy[..., 0]), torch.zeros_like(xy[..., 0])
-    A = torch.stack([one, zero, -xy[..., 0], zero, one, -xy[..., 1]], -1).unflatten(-1, (2, 3))
-    b = (A @ X[..., None])[..., 0]
     t = weak
     for _ in range(rounds):
-        depth = (X + t)[..., 2:].clamp_min(NEAR)
-        scaled = (A * (weight / depth**2)[..., None]).flatten(-3, -2)
-        normal, right = scaled.mT @ A.flatten(-3, -2), -(scaled.mT @ b.flatten(-2)[..., None])
-        t = torch.linalg.solve_ex(normal, right)[0].mT
-        behind = ~((X + t)[..., 2:] > NEAR).all(-2, keepdim=True)
-        t = torch.where(behind, weak, t)
+        points = X + t
+        depth = points[..., 2:]
+        seen = points[..., :2] / depth
+        by_t = torch.cat([torch.eye(2).to(seen).expand(*seen.shape, 2), -seen[..., None]], -1) / depth[..., None]
+        weighted = (by_t * weight[..., None]).flatten(-3, -2).mT
+        error = (xy - seen).flatten(-2)[..., None]
+        step = torch.linalg.solve_ex(weighted @ by_t.flatten(-3, -2), weighted @ error)[0].mT
+        in_front = (points + step)[..., 2:].amin(-2, keepdim=True) > NEAR
+        t = torch.where(in_front, t + step, weak)
     enough = used.sum(-1)[..., None] >= 2
     return torch.where(enough, t[..., 0, :], torch.nan).to(joints.dtype)
 
@@ -210,7 +209,7 @@ class _Problem(TensorStruct):
     def start(self, t: Tensor, confidence: Tensor, size: tuple[int, int]) -> Tensor:
         """The given translations, but `place`d where they are impossible."""
         joints = self.chain.joints(self.R_start)
-        bad = ~((joints + t[:, None])[..., 2] > NEAR).all(-1)
+        bad = ~((joints + t[:, None])[..., 2] > NEAR).all(-1) | ~t.isfinite().all(-1)
         if not bad.any():
             return t
         return torch.where(bad[:, None], place(joints, self.keypoints, confidence, Camera(K=self.K, size=size)), t)
@@ -281,7 +280,7 @@ class _Problem(TensorStruct):
         return (joints[..., 2] - depth) * precision, relative * precision[..., None]
 
 
-def _block_diagonal(blocks: Float[Tensor, "batch k 3 3"], before: int) -> Float[Tensor, "batch k*3 before+k*3"]:
+def _block_diagonal(blocks: Float[Tensor, "batch k 3 3"], before: int) -> Float[Tensor, "batch rows columns"]:
     """Square blocks along the diagonal, after some columns of zeros."""
     k = blocks.shape[1]
     spread = blocks[..., None, :] * torch.eye(k).to(blocks)[:, None, :, None]

@@ -1,0 +1,359 @@
+"""Fitting a hand of known shape to its keypoints: recovery, invariants, and bad input."""
+
+from dataclasses import replace
+
+import pytest
+import roma
+import torch
+from toy import random_pose, toy_hand
+
+from ownhand.fit import _Problem, fit, place
+from ownhand.geometry.camera import Camera
+from ownhand.geometry.crops import Crop
+from ownhand.hand.anatomy import joint_limits
+from ownhand.hand.builtin import open_hand
+from ownhand.hand.joint_chain import JointChain
+from ownhand.hand.limits import JointLimits
+from ownhand.hand.model import HandPose
+from ownhand.hand.pose_prior import PosePrior, stacked_rotations
+from ownhand.structs import stack
+
+CAMERA = Camera(K=torch.tensor([[600.0, 0, 320], [0, 590, 240], [0, 0, 1]]), size=(480, 640))
+N = 12
+
+
+def turned(pose, deviation):
+    R = stacked_rotations(pose) @ roma.rotvec_to_rotmat(deviation.unflatten(-1, (16, 3)))
+    return HandPose(R_cam_root=R[..., 0, :, :], R_parent_joint=R[..., 1:, :, :], t_cam_root=pose.t_cam_root)
+
+
+def scene(n=N, dtype=torch.float32, noise=0.0, spread=0.2, make=toy_hand):
+    """A hand, its pose, a wrong first pose, its joints and keypoints."""
+    model = make().to(dtype)
+    hand = model.shaped(torch.randn(n, 10, dtype=torch.float64).to(dtype))
+    truth = random_pose(n, dtype=torch.float64).to(dtype)
+    deviation = spread * torch.randn(n, 48, dtype=torch.float64).to(dtype)
+    joints = hand.posed(truth).joints
+    keypoints = CAMERA.to(dtype).project(joints)
+    keypoints = keypoints + noise * torch.randn(keypoints.shape, dtype=torch.float64).to(dtype)
+    return hand, truth, turned(truth, deviation), joints, keypoints
+
+
+def sure(keypoints):
+    return torch.ones_like(keypoints[..., 0])
+
+
+def relative_error(joints, truth):
+    return (joints - joints[:, :1] - truth + truth[:, :1]).norm(dim=-1).mean().item()
+
+
+# --- placing ---
+
+
+def test_a_hand_is_placed_where_it_is_when_its_keypoints_are_exact():
+    hand, truth, _, joints, keypoints = scene()
+    t = place(joints - joints[:, :1], keypoints, sure(keypoints), CAMERA)
+    torch.testing.assert_close(t, truth.t_cam_root, atol=1e-4, rtol=0)
+
+
+def test_placing_works_in_crops_even_rotated_ones():
+    hand, truth, _, joints, keypoints = scene()
+    crop = Crop.square(keypoints.mean(-2), torch.full((N,), 200.0), 128)
+    t = place(joints - joints[:, :1], crop.keypoints(keypoints), sure(keypoints), crop.camera(CAMERA))
+    torch.testing.assert_close(t, truth.t_cam_root, atol=2e-4, rtol=0)
+
+
+def test_placing_minimises_the_weighted_reprojection_error():
+    hand, _, start, _, keypoints = scene(noise=4.0, spread=0.1)
+    confidence = torch.rand(N, 21)
+    relative = JointChain.of(hand).joints(stacked_rotations(start))
+    t = place(relative, keypoints, confidence, CAMERA, rounds=10)
+
+    def cost(t):
+        error = (CAMERA.project(relative + t[:, None]) - keypoints).square().sum(-1)
+        return (confidence * error).sum(-1)
+
+    for _ in range(50):
+        assert (cost(t) <= 1.002 * cost(t + 2e-3 * torch.randn(N, 3))).all()
+
+
+def test_keypoints_without_confidence_are_ignored_when_placing():
+    _, truth, _, joints, keypoints = scene()
+    confidence = sure(keypoints)
+    confidence[:, 5:9] = 0
+    keypoints[:, 5], keypoints[:, 6] = torch.nan, 1e9
+    t = place(joints - joints[:, :1], keypoints, confidence, CAMERA)
+    torch.testing.assert_close(t, truth.t_cam_root, atol=2e-4, rtol=0)
+
+
+def test_a_hand_is_placed_in_front_of_the_camera_whatever_the_keypoints():
+    _, _, _, joints, _ = scene()
+    for keypoints in (torch.randn(N, 21, 2) * 1000, CAMERA.project(-joints), torch.randn(N, 21, 2) * 0.1):
+        relative = joints - joints[:, :1]
+        t = place(relative, keypoints, sure(keypoints), CAMERA)
+        assert ((relative + t[:, None])[..., 2] > 0).all()
+
+
+def test_one_keypoint_places_nothing():
+    _, _, _, joints, keypoints = scene()
+    confidence = torch.zeros(N, 21)
+    confidence[1:, 3] = 1
+    confidence[2:, 7] = 1
+    t = place(joints - joints[:, :1], keypoints, confidence, CAMERA)
+    assert t[:2].isnan().all()
+    assert t[2:].isfinite().all()
+
+
+# --- recovery ---
+
+
+@pytest.mark.parametrize("make", [toy_hand, open_hand])
+def test_exact_keypoints_are_met_within_a_hundredth_of_a_pixel(make):
+    # Not all of them: where a finger lies in the picture plane, its bones just reach the keypoints, and steps get short.
+    hand, _, start, joints, keypoints = scene(50, spread=0.1, make=make)
+    wide = PosePrior.isotropic(1.0, 0.01)
+    result = fit(hand, start, keypoints, sure(keypoints), CAMERA, wide, tolerance=1e-6, max_iterations=50)
+    assert (result.reprojection_px < 0.01).float().mean() > 0.9
+    assert result.reprojection_px.max() < 0.5
+    assert relative_error(result.joints, joints) < 0.001
+
+
+def test_the_result_is_what_the_hand_model_makes_of_the_pose():
+    hand, _, start, _, keypoints = scene(noise=2.0)
+    result = fit(hand, start, keypoints, sure(keypoints), CAMERA, PosePrior.isotropic(0.2))
+    torch.testing.assert_close(result.joints, hand.posed(result.pose).joints, atol=1e-5, rtol=0)
+    error = (CAMERA.project(result.joints) - keypoints).norm(dim=-1).mean(-1)
+    torch.testing.assert_close(result.reprojection_px, error, atol=1e-2, rtol=0)
+    R = stacked_rotations(result.pose)
+    torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
+
+
+def test_fitting_lowers_the_joint_error_of_a_noisy_network():
+    hand, _, start, joints, keypoints = scene(n=100, noise=2.0)
+    result = fit(hand, start, keypoints, sure(keypoints), CAMERA, PosePrior.isotropic(0.2, 2.0))
+    assert relative_error(result.joints, joints) < 0.5 * relative_error(hand.posed(start).joints, joints)
+    assert result.converged.float().mean() > 0.9
+
+
+def test_the_covariance_of_the_network_is_worth_having():
+    hand, truth, _, joints, keypoints = scene(n=200, noise=2.0)
+    mix = 0.12 * torch.randn(48, 5)
+    noise = torch.randn(1200, 5) @ mix.mT + 0.02 * torch.randn(1200, 48)
+    poses = random_pose(1000)
+    fitted = PosePrior.fit(turned(poses, -noise[200:]), poses)
+    fitted = replace(fitted, keypoint_sigma=2.0)
+    alike = PosePrior.isotropic(fitted.covariance.diagonal().mean().sqrt().item(), 2.0)
+    start = turned(truth, -noise[:200])
+    error = [
+        relative_error(fit(hand, start, keypoints, sure(keypoints), CAMERA, prior).joints, joints)
+        for prior in (alike, fitted)
+    ]
+    assert error[1] < 0.7 * error[0]
+
+
+def test_a_gross_outlier_spoils_the_plain_fit_but_not_the_robust_one():
+    hand, _, start, joints, keypoints = scene(n=50, noise=1.0, spread=0.1)
+    keypoints[:, 8] += 80
+    prior = PosePrior.isotropic(0.1, 1.0)
+    plain, robust = (
+        relative_error(fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, robust=c).joints, joints)
+        for c in (None, 3.0)
+    )
+    assert robust < 0.4 * plain
+
+
+def test_relative_depth_tells_what_the_picture_hides():
+    hand, _, start, joints, keypoints = scene(n=50, noise=1.0)
+    prior = replace(PosePrior.isotropic(0.3, 1.0), depth_sigma=torch.full((21,), 0.003))
+    depth = joints[..., 2] - joints[:, :1, 2] + 0.003 * torch.randn(50, 21)
+    without = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior)
+    given = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, keypoint_depth=depth)
+    assert relative_error(given.joints, joints) < 0.6 * relative_error(without.joints, joints)
+
+
+def test_limits_keep_joints_within_what_hands_do():
+    model = open_hand()
+    limits = JointLimits.of(joint_limits(), model.axes, sigma=0.02)
+    hand, _, start, _, keypoints = scene(spread=0.3, make=open_hand)
+    prior = PosePrior.isotropic(0.3)
+    free = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior)
+    held = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, limits=limits)
+    beyond = [limits.residuals(r.pose.R_parent_joint).abs().mean() for r in (free, held)]
+    assert beyond[1] < 0.25 * beyond[0]
+
+
+def test_a_free_size_follows_what_is_known_of_it():
+    # Keypoints alone cannot tell a small near hand from a large far one; depth in metres can.
+    hand, _, start, joints, keypoints = scene(n=30, spread=0.05)
+    big = replace(hand, verts=hand.verts * 1.2, joints_16=hand.joints_16 * 1.2)
+    depth = joints[..., 2] - joints[:, :1, 2]
+    prior = replace(PosePrior.isotropic(0.05, 1.0), depth_sigma=torch.full((21,), 0.001))
+    result = fit(
+        big, start, keypoints, sure(keypoints), CAMERA, prior, keypoint_depth=depth, size_sigma=0.2, max_iterations=30
+    )
+    assert (result.scale.log() + torch.tensor(1.2).log()).abs().median() < 0.04
+    fixed = fit(big, start, keypoints, sure(keypoints), CAMERA, prior, keypoint_depth=depth)
+    assert (fixed.scale == 1).all()
+    assert relative_error(result.joints, joints) < relative_error(fixed.joints, joints)
+
+
+# --- invariants ---
+
+
+@pytest.mark.parametrize("option", [{}, {"robust": 3.0}, {"size_sigma": 0.1}])
+@pytest.mark.parametrize("iterations", [1, 3, 30])
+def test_the_cost_never_grows(option, iterations):
+    hand, _, start, _, keypoints = scene(noise=10.0, spread=0.6)
+    start = replace(start, t_cam_root=start.t_cam_root + 0.1 * torch.randn(N, 3))
+    prior = PosePrior.isotropic(0.3)
+    result = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, max_iterations=iterations, **option)
+    assert (result.cost <= result.start_cost).all()
+    assert (result.iterations <= iterations).all()
+
+
+@pytest.mark.parametrize("option", ["plain", "robust", "all"])
+def test_the_jacobian_of_all_residuals_equals_automatic_differentiation(option):
+    axes = roma.procrustes(open_hand().axes.double())  # orthonormal to the last digit, which float32 is not
+    hand, truth, start, _, keypoints = scene(3, torch.float64, noise=3.0, spread=0.5, make=open_hand)
+    everything = option == "all"
+    problem = _Problem(
+        chain=JointChain.of(hand),
+        R_start=stacked_rotations(start),
+        K=CAMERA.K.double().expand(3, 3, 3),
+        keypoints=keypoints,
+        precision=torch.rand(3, 21, dtype=torch.float64),
+        whitening=torch.randn(48, 48, dtype=torch.float64),
+        limits=JointLimits.of(joint_limits().double(), axes) if everything else None,
+        depth=torch.randn(3, 21, dtype=torch.float64) if everything else None,
+        depth_precision=torch.rand(21, dtype=torch.float64) if everything else None,
+        robust=None if option == "plain" else 2.0,
+        size_sigma=0.1 if everything else None,
+    )
+    state = (stacked_rotations(truth), truth.t_cam_root, 0.1 * torch.randn(3, 1, dtype=torch.float64))
+    residuals, jacobian, cost = problem.linearise(state)
+    zero = torch.zeros(3, jacobian.shape[-1], dtype=torch.float64)
+
+    def by_autograd(output):
+        full = torch.autograd.functional.jacobian(lambda s: problem.linearise(problem.retract(state, s))[output], zero)
+        return torch.stack([full[i, ..., i, :] for i in range(3)])
+
+    torch.testing.assert_close(by_autograd(2), 2 * (jacobian.mT @ residuals[..., None])[..., 0], atol=1e-9, rtol=1e-6)
+    if problem.robust is None:
+        torch.testing.assert_close(cost, residuals.square().sum(-1))
+        torch.testing.assert_close(by_autograd(0), jacobian, atol=1e-9, rtol=1e-6)
+
+
+def test_each_hand_of_a_batch_is_fitted_as_it_is_alone():
+    hand, _, start, _, keypoints = scene(noise=3.0)
+    prior = PosePrior.isotropic(0.2)
+    together = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior)
+    alone = stack([fit(hand[i], start[i], keypoints[i], sure(keypoints[i]), CAMERA, prior) for i in range(N)])
+    torch.testing.assert_close(alone.joints, together.joints, atol=2e-4, rtol=0)
+    assert alone.batch_shape == together.batch_shape == (N,)
+
+
+def test_batch_axes_may_be_many_or_none_and_one_hand_may_serve_all():
+    hand, _, start, _, keypoints = scene(noise=3.0)
+    prior, one = PosePrior.isotropic(0.2), hand[0]
+    flat = fit(one, start, keypoints, sure(keypoints), CAMERA, prior)
+    grid = HandPose(
+        R_cam_root=start.R_cam_root.unflatten(0, (3, 4)),
+        R_parent_joint=start.R_parent_joint.unflatten(0, (3, 4)),
+        t_cam_root=start.t_cam_root.unflatten(0, (3, 4)),
+    )
+    shaped = fit(one, grid, keypoints.unflatten(0, (3, 4)), sure(keypoints).unflatten(0, (3, 4)), CAMERA, prior)
+    assert shaped.batch_shape == (3, 4)
+    torch.testing.assert_close(shaped.joints.flatten(0, 1), flat.joints)
+
+
+def test_float32_finds_the_float64_result():
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        torch.manual_seed(3)
+        hand, _, start, _, keypoints = scene(50, dtype, noise=3.0)
+        prior = PosePrior.isotropic(0.2).to(dtype)
+        results.append(fit(hand, start, keypoints, sure(keypoints), CAMERA.to(dtype), prior, tolerance=1e-6))
+    single, double = results
+    torch.testing.assert_close(single.cost.double(), double.cost, rtol=1e-3, atol=0)
+    assert (single.joints - double.joints).norm(dim=-1).median() < 1e-4
+    assert (single.joints - double.joints).norm(dim=-1).mean() < 1e-3
+
+
+def test_fitting_in_a_crop_equals_fitting_in_the_picture():
+    hand, _, start, _, keypoints = scene(noise=3.0)
+    crop = Crop.square(keypoints.mean(-2), torch.full((N,), 300.0), 150)
+    prior = PosePrior.isotropic(0.2, 2.0)
+    half = replace(prior, keypoint_sigma=1.0)
+    picture = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, tolerance=1e-6)
+    inside = fit(hand, start, crop.keypoints(keypoints), sure(keypoints), crop.camera(CAMERA), half, tolerance=1e-6)
+    torch.testing.assert_close(inside.joints, picture.joints, atol=5e-4, rtol=0)
+    torch.testing.assert_close(inside.reprojection_px, picture.reprojection_px / 2, atol=1e-2, rtol=0)
+
+
+def test_a_keypoint_without_confidence_has_no_influence():
+    hand, _, start, _, keypoints = scene(noise=3.0)
+    confidence = torch.rand(N, 21) + 0.1
+    confidence[:, [4, 8]] = 0
+    wild = keypoints.clone()
+    wild[:, 4], wild[:, 8] = torch.nan, 1e6
+    prior = PosePrior.isotropic(0.2)
+    expected = fit(hand, start, keypoints, confidence, CAMERA, prior)
+    assert expected.joints.isfinite().all()
+    torch.testing.assert_close(fit(hand, start, wild, confidence, CAMERA, prior).joints, expected.joints)
+
+
+def test_a_confident_keypoint_is_met_more_closely():
+    hand, _, start, _, keypoints = scene(noise=6.0)
+    confidence = torch.full((N, 21), 0.05)
+    confidence[:, 8] = 1
+    result = fit(hand, start, keypoints, confidence, CAMERA, PosePrior.isotropic(0.1, 2.0))
+    distance = (CAMERA.project(result.joints) - keypoints).norm(dim=-1).mean(0)
+    assert distance[8] < 0.5 * distance.mean()
+
+
+@pytest.mark.parametrize("t", [(0.0, 0.0, -0.5), (0.0, 0.0, 0.0), (float("nan"), 0.0, 0.5)])
+def test_a_start_behind_the_camera_is_placed_before_it(t):
+    hand, _, start, joints, keypoints = scene()
+    start = replace(start, t_cam_root=torch.tensor(t).expand(N, 3))
+    result = fit(hand, start, keypoints, sure(keypoints), CAMERA, PosePrior.isotropic(0.2))
+    assert (result.joints[..., 2] > 0).all()
+    assert result.reprojection_px.max() < 3
+    assert result.converged.float().mean() > 0.8
+
+
+# --- bad input ---
+
+
+def test_hands_without_enough_to_fit_are_returned_as_they_came():
+    hand, _, start, _, keypoints = scene()
+    confidence = sure(keypoints)
+    confidence[0] = 0
+    confidence[1, 1:] = 0
+    R = start.R_cam_root.clone()
+    R[2] = torch.nan
+    start = replace(start, R_cam_root=R)
+    result = fit(hand, start, keypoints, confidence, CAMERA, PosePrior.isotropic(0.2))
+    assert result.converged[:3].tolist() == [False] * 3
+    for i in range(3):
+        for name in ("R_cam_root", "R_parent_joint", "t_cam_root"):
+            given, got = getattr(start, name)[i], getattr(result.pose, name)[i]
+            torch.testing.assert_close(got, given, rtol=0, atol=0, equal_nan=True)
+    assert result.converged[3:].all()
+    assert result.joints[3:].isfinite().all()
+
+
+def test_nonsense_is_refused_in_a_sentence():
+    hand, _, start, _, keypoints = scene()
+    prior, confidence = PosePrior.isotropic(0.2), sure(keypoints)
+    with pytest.raises(ValueError, match=r"expected keypoints of shape \(12, 21, 2\) like the pose, got \(11, 21, 2\)"):
+        fit(hand, start, keypoints[1:], confidence[1:], CAMERA, prior)
+    with pytest.raises(ValueError, match="expected confidences of 0 or more"):
+        fit(hand, start, keypoints, -confidence, CAMERA, prior)
+    with pytest.raises(ValueError, match="expected confidences of 0 or more"):
+        fit(hand, start, keypoints, confidence * torch.nan, CAMERA, prior)
+    with pytest.raises(ValueError, match="expected finite keypoints wherever confidence is positive"):
+        fit(hand, start, keypoints * torch.nan, confidence, CAMERA, prior)
+    with pytest.raises(ValueError, match="the batch axes of the hand, \\(11,\\), do not broadcast"):
+        fit(hand[1:], start, keypoints, confidence, CAMERA, prior)
+    with pytest.raises(ValueError, match="keypoint_depth needs a prior with depth_sigma"):
+        fit(hand, start, keypoints, confidence, CAMERA, prior, keypoint_depth=confidence)
