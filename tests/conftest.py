@@ -12,3 +12,43 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(autouse=True)
 def _same_random_numbers_for_every_test():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def few_pictures(tmp_path_factory):
+    """A folder with 6 synthetic people, 6 pictures of 64 x 64 each."""
+    from ownhand.synth.write import write
+
+    folder = tmp_path_factory.mktemp("few_pictures")
+    write(folder, people=6, pictures_per_person=6, size=64, seed=5, workers=1, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory, few_pictures):
+    """A folder with a whole pipeline of tiny networks that were never trained, tuned on a few pictures."""
+    from ownhand.data.dataset import ShardDataset
+    from ownhand.estimators import build
+    from ownhand.evaluate import observe
+    from ownhand.hand.builtin import open_hand
+    from ownhand.tune import tune, without_settings
+
+    torch.manual_seed(0)
+    folder, hand, backbone = tmp_path_factory.mktemp("tiny_weights"), open_hand(), "resnet-tiny"
+    keypoints = build.build({"kind": "keypoints", "backbone": backbone, "width": 8})
+    baseline = build.build({"kind": "regressor", "variant": "baseline", "backbone": backbone, "widths": [16]}, hand)
+    networks = {
+        "keypoints": keypoints,
+        "baseline": build.with_confidence(baseline),
+        "identity": build.build(
+            {"kind": "regressor", "variant": "identity", "backbone": backbone, "widths": [16]}, hand
+        ),
+    }
+    for name, network in networks.items():
+        for parameter in network.parameters():
+            if parameter.ndim == 2:
+                torch.nn.init.normal_(parameter, std=0.05)
+        build.save(network, folder / name)
+    pipeline = without_settings(hand, size=64, **networks)
+    tune(pipeline, observe(pipeline, ShardDataset(few_pictures, fields=())), folder, made_by={"command": "a test"})
+    return folder

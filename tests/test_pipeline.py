@@ -1,0 +1,147 @@
+"""The parts put together, with tiny networks that know nothing: everything but the numbers must be right."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+import ownhand
+from ownhand.data.dataset import ShardDataset
+from ownhand.estimators.build import WeightsError
+from ownhand.hand.hand_file import load_identity, save_identity
+from ownhand.pipeline import NoHandError, load
+from ownhand.views import View
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_weights):
+    found = load(tiny_weights)
+    found.settings = replace(found.settings, min_keypoint_confidence=0.0)
+    return found
+
+
+@pytest.fixture(scope="module")
+def views(few_pictures):
+    data = ShardDataset(few_pictures, fields=())
+    samples = [data[i] for i in range(6)]
+    return [View(image=s.image, camera=s.camera, name=f"p{i}") for i, s in enumerate(samples)]
+
+
+def test_calibration_gives_one_shape_with_error_bars_and_named_pictures(pipeline, views):
+    found = pipeline.calibrate(views)
+    assert found.identity.shape.shape == (10,)
+    assert torch.linalg.eigvalsh(found.identity.covariance).min() > 0
+    assert found.identity.evidence.names == tuple(view.name for view in views)
+
+
+def test_reconstruction_uses_the_identity_in_every_picture(pipeline, views):
+    identity = pipeline.calibrate(views).identity
+    hands = pipeline.reconstruct(views, identity)
+    for found in hands:
+        torch.testing.assert_close(found.shape, identity.shape.float())
+    guessed = pipeline.reconstruct(views)
+    assert not torch.allclose(guessed[0].shape, guessed[1].shape)
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_mesh_joints_and_pose_agree(pipeline, views, refine):
+    for found in pipeline.reconstruct(views, refine=refine):
+        again = found.model.shaped(found.shape).posed(found.pose)
+        torch.testing.assert_close(again.verts, found.hand.verts)
+        torch.testing.assert_close(found.hand.joints[0], found.pose.t_cam_root)
+        assert (found.fit is not None) == refine
+
+
+def test_refinement_comes_nearer_to_the_keypoints(pipeline, views):
+    def distance(found):
+        return (found.camera.project(found.hand.joints) - found.keypoints).norm(dim=-1).mean()
+
+    before, after = (pipeline.reconstruct(views, refine=refine) for refine in (False, True))
+    assert sum(map(distance, after)) < sum(map(distance, before))
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_a_left_hand_is_reconstructed_as_the_mirror_image_of_the_right(pipeline, views, refine):
+    mirrored = [replace(view.mirrored(), is_right=True) for view in views]
+    lefts = [View.of(v.image, v.camera.K, is_right=False, name=v.name) for v in mirrored]
+    M = torch.tensor([-1.0, 1.0, 1.0])
+    for right, left in zip(pipeline.reconstruct(views, refine=refine), pipeline.reconstruct(lefts, refine=refine), strict=True):
+        assert not left.is_right
+        torch.testing.assert_close(left.hand.verts, right.hand.verts * M, atol=1e-4, rtol=1e-3)
+        width = views[0].camera.size[1]
+        torch.testing.assert_close(left.keypoints[:, 0], width - right.keypoints[:, 0], atol=1e-2, rtol=0)
+        projected = left.camera.project(left.hand.joints)
+        torch.testing.assert_close(projected[:, 0], width - right.camera.project(right.hand.joints)[:, 0], atol=0.1, rtol=1e-3)
+
+
+def test_both_sides_of_a_person_give_one_identity(pipeline, views):
+    lefts = [View.of(v.image.flip(-1), is_right=False, name=f"left {v.name}") for v in views]
+    assert pipeline.calibrate([*views, *lefts]).identity.shape.shape == (10,)
+
+
+def test_hand_files_carry_an_identity_from_one_session_to_the_next(pipeline, views, tmp_path):
+    identity = pipeline.calibrate(views).identity
+    save_identity(identity, tmp_path / "me.hand")
+    again = load_identity(tmp_path / "me.hand", pipeline.hand)
+    torch.testing.assert_close(again.shape, identity.shape, rtol=0, atol=0)
+
+
+def test_an_identity_of_another_hand_model_is_refused(pipeline, views):
+    identity = replace(pipeline.calibrate(views).identity, model_id="somebody else's")
+    with pytest.raises(ValueError, match="somebody else's"):
+        pipeline.reconstruct(views, identity)
+
+
+def test_pictures_without_a_hand_are_refused(pipeline, views):
+    strict = replace(pipeline.settings, min_keypoint_confidence=2.0)
+    blind = load_with(pipeline, strict)
+    assert blind.reconstruct(views) == [None] * len(views)
+    with pytest.raises(NoHandError, match="none was recognised in p0, p1, p2"):
+        blind.calibrate(views)
+
+
+def load_with(pipeline, settings):
+    from ownhand.pipeline import Pipeline
+
+    return Pipeline(
+        hand=pipeline.hand,
+        keypoints=pipeline.keypoints,
+        baseline=pipeline.baseline,
+        identity=pipeline.identity,
+        settings=settings,
+        priors=pipeline.priors,
+        size=pipeline.size,
+    )
+
+
+def test_missing_damaged_and_foreign_weights_are_refused_in_one_sentence(tiny_weights, tmp_path):
+    with pytest.raises(WeightsError, match="nowhere"):
+        load(tmp_path / "nowhere")
+    for name, damage in {
+        "keypoints.safetensors": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+        "identity.json": lambda path: path.write_text(path.read_text().replace("open-hand", "another-hand")),
+        "pipeline.json": lambda path: path.write_text("{}"),
+    }.items():
+        folder = tmp_path / name
+        shutil.copytree(tiny_weights, folder)
+        damage(folder / name)
+        with pytest.raises(WeightsError) as refusal:
+            load(folder)
+        assert "\n" not in str(refusal.value)
+
+
+def test_settings_survive_on_disk(tiny_weights):
+    content = json.loads((tiny_weights / "pipeline.json").read_text())
+    settings = load(tiny_weights).settings
+    assert settings.made_by == {"command": "a test"}
+    assert settings.min_keypoint_confidence == content["min_keypoint_confidence"]
+    assert set(settings.error_models) == {"paper", "bayes"}
+
+
+def test_the_public_names_exist():
+    for name in ownhand.__all__:
+        assert getattr(ownhand, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = ownhand.nonsense
