@@ -58,18 +58,26 @@ def test_the_hand_fills_the_crop_as_asked(samples):
     assert ((samples.keypoints > 0) & (samples.keypoints < SIZE)).float().mean() > 0.99
 
 
-def test_part_labels_at_visible_fingertips_name_the_finger(samples):
-    right = wrong = 0
-    for labels, keypoints, visible in zip(samples.labels, samples.keypoints, samples.visible, strict=True):
-        for finger, tip in enumerate(TIPS_21):
-            if visible[tip]:
-                column, row = keypoints[tip].long().clamp(0, SIZE - 1)
-                label = int(labels[row, column])
-                if label >= 2:
-                    joint = (label - 2) % 16
-                    right += joint == 3 + 3 * finger
-                    wrong += joint != 3 + 3 * finger
-    assert right > 3 * wrong
+def _seen(samples, joint):
+    """Label [n] and depth [n] m at a joint's pixel, and whether the joint is visible."""
+    column, row = samples.keypoints[:, joint].long().clamp(0, SIZE - 1).unbind(-1)
+    which = torch.arange(len(samples))
+    return (
+        samples.labels[which, row, column].long(),
+        samples.depth[which, row, column] / 1000,
+        samples.visible[:, joint],
+    )
+
+
+def test_part_labels_at_fingertips_that_are_seen_name_the_finger(samples):
+    right = []
+    for finger, tip in enumerate(TIPS_21):
+        label, depth, visible = _seen(samples, tip)
+        seen = visible & ((depth - samples.joints[:, tip, 2]).abs() < 0.004)
+        right.append((label[seen] - 2) % 16 == 3 + 3 * finger)
+    right = torch.cat(right)
+    assert len(right) > 100
+    assert right.float().mean() > 0.95
 
 
 def test_labels_depth_and_picture_agree(samples):
@@ -83,15 +91,12 @@ def test_labels_depth_and_picture_agree(samples):
     assert inside.float().mean() > 0.999
 
 
-def test_visible_tips_lie_near_the_depth_or_behind_the_hand(samples):
-    """Nothing of the hand can be far behind a tip at its own pixel."""
-    for depth, joints, keypoints, visible in zip(
-        samples.depth, samples.joints, samples.keypoints, samples.visible, strict=True
-    ):
-        for tip in TIPS_21:
-            column, row = keypoints[tip].long().clamp(0, SIZE - 1)
-            if visible[tip] and depth[row, column] > 0:
-                assert depth[row, column] < joints[tip, 2] * 1000 + 15
+def test_joints_inside_the_hand_lie_behind_its_surface(samples):
+    behind = []
+    for joint in ROTATING_21[1:]:
+        _, depth, visible = _seen(samples, joint)
+        behind.append((depth > samples.joints[:, joint, 2] + 0.002)[visible & (depth > 0)])
+    assert torch.cat(behind).float().mean() < 0.03
 
 
 def test_some_joints_are_hidden_by_things(samples):
@@ -132,7 +137,6 @@ def test_wrist_relative_joints_have_human_size(samples):
     reach = relative_to(samples.joints, samples.joints[:, 0]).norm(dim=-1).amax(-1)
     assert reach.min() > 0.06
     assert reach.max() < 0.26
-    assert len(ROTATING_21) == 16
 
 
 @pytest.mark.parametrize("bad", [{"seed": -1}, {"size": 8}, {"pictures_per_person": 0}])

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
+from ownhand.hand.builtin import open_hand
 from ownhand.synth import backgrounds, effects, scene
 from ownhand.synth.forearm import bent, direction, draw_bend, hand_verts
 
@@ -22,7 +24,7 @@ def test_backgrounds_differ_and_repeat():
 def test_no_background_leaves_its_canvas(size):
     """A piece that left it would show black corners: the canvas is made white."""
     canvas = tuple(x.point(lambda v: 255) for x in backgrounds.canvas(0, 0))
-    for seed in range(20):
+    for seed in range(100 if size < 500 else 10):
         rng = np.random.default_rng(seed)
         original, backgrounds.canvas = backgrounds.canvas, lambda *_: canvas
         try:
@@ -41,23 +43,20 @@ def test_a_photograph_of_grey_is_about_grey():
 def test_the_forearm_never_points_at_the_camera():
     rng = np.random.default_rng(0)
     for _ in range(200):
-        forearm = direction(__import__("torch").from_numpy(draw_bend(rng))).numpy()
+        forearm = direction(torch.from_numpy(draw_bend(rng))).numpy()
         assert -(scene.draw_view(rng, forearm) @ forearm)[2] < scene.TOWARDS_CAMERA
 
 
 def test_bending_the_wrist_moves_the_forearm_only():
-    import torch
-
-    from ownhand.hand.builtin import open_hand
-
     verts = open_hand(forearm=True).template
     straight, turned = bent(verts, torch.zeros(3)), bent(verts, torch.tensor([0.0, 0.7, 0.2]))
     n = hand_verts()
     assert torch.equal(turned[:n], verts[:n])
     assert (turned[n:] - straight[n:]).norm(dim=-1).max() > 0.1
     faces = open_hand(forearm=True).faces
-    edge = (turned[faces] - turned[faces.roll(1, 1)]).norm(dim=-1) / (straight[faces] - straight[faces.roll(1, 1)]).norm(dim=-1)
-    assert 0.3 < edge.min()
+    before, after = ((v[faces] - v[faces.roll(1, 1)]).norm(dim=-1) for v in (straight, turned))
+    edge = after / before
+    assert edge.min() > 0.3
     assert edge.max() < 2
 
 
@@ -70,5 +69,5 @@ def test_exposure_stays_within_reason():
         assert 1 <= len(lights) <= 3
         direct = sum(np.mean(x.colour) / np.sum((np.array(x.position) - [0, 0, 0.5]) ** 2) for x in lights)
         totals.append(direct + ambient.coefficients[0].mean())
-    assert 0.4 < np.percentile(totals, 2)
+    assert np.percentile(totals, 2) > 0.4
     assert np.percentile(totals, 98) < 2

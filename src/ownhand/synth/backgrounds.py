@@ -41,13 +41,13 @@ def background(seed: int, index: int, size: int, rng: Rng) -> Array:
     """
     number = index // PICTURES_PER_CANVAS + int(rng.integers(WINDOW))
     levels = canvas(seed, number)
-    side = CANVAS * rng.uniform(0.25, 0.85)
+    angle = rng.normal(0, 0.15) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi)
+    widening = abs(np.cos(angle)) + abs(np.sin(angle))
+    side = (CANVAS - 2) * min(rng.uniform(0.25, 0.85), 1 / widening)
     level = int(np.clip(np.log2(side / size), 0, len(levels) - 1)) if side > size else 0
     source = levels[level]
     scale = source.width / CANVAS
-    angle = rng.normal(0, 0.15) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi)
-    reach = side / 2 * (abs(np.cos(angle)) + abs(np.sin(angle)))
-    margin = min(reach, CANVAS / 2)
+    margin = side / 2 * widening
     centre = rng.uniform(margin, CANVAS - margin, 2) * scale
     a, b = np.cos(angle) * side * scale / size, np.sin(angle) * side * scale / size
     corner = centre - np.array([a - b, b + a]) * size / 2
@@ -208,7 +208,9 @@ def _printed(rng: Rng, size: tuple[int, int]) -> Image.Image:
     for _ in range(int(rng.integers(1, 6))):
         x, y = rng.uniform(0, step, 2)
         r = rng.uniform(0.06, 0.3) * step
-        (draw.ellipse if rng.random() < 0.7 else draw.rectangle)((x - r, y - r, x + r, y + r), fill=(*_colour(rng), 255))
+        (draw.ellipse if rng.random() < 0.7 else draw.rectangle)(
+            (x - r, y - r, x + r, y + r), fill=(*_colour(rng), 255)
+        )
     jitter = rng.uniform(0, 0.5) * step
     for y in range(-step, size[1], step):
         for x in range(-step, size[0], step):
@@ -290,7 +292,9 @@ def _thing(rng: Rng, canvas: Image.Image, size: float) -> None:
         draw.polygon([tuple(c) for c in corners], fill=255)
     if rng.random() < 0.3:
         ink = _colour(rng)
-        _write(rng, ImageDraw.Draw(image), (width * 0.1, height * 0.2, width * 0.9, height * rng.uniform(0.4, 0.9)), ink)
+        _write(
+            rng, ImageDraw.Draw(image), (width * 0.1, height * 0.2, width * 0.9, height * rng.uniform(0.4, 0.9)), ink
+        )
     where = tuple(int(v) for v in rng.uniform(-0.1, 1, 2) * CANVAS - np.array([width, height]) * 0.3)
     _shaded(image, mask, where, rng, canvas)  # pyright: ignore
 
@@ -298,7 +302,10 @@ def _thing(rng: Rng, canvas: Image.Image, size: float) -> None:
 def _limb(rng: Rng, canvas: Image.Image) -> None:
     """An arm, a neck or a leg of somebody else: a shaded tapered bar of skin colour."""
     width, length = int(rng.uniform(25, 110)), int(rng.uniform(120, 420))
-    image, mask = _coloured(_skin_colour(rng), _fractal(rng, (width, length), octaves=4), 0.05), Image.new("L", (width, length))
+    image, mask = (
+        _coloured(_skin_colour(rng), _fractal(rng, (width, length), octaves=4), 0.05),
+        Image.new("L", (width, length)),
+    )
     taper = rng.uniform(0, 0.25) * width
     ImageDraw.Draw(mask).polygon([(0, 0), (width, 0), (width - taper, length), (taper, length)], fill=255)
     _shaded(image, mask, tuple(rng.integers(-60, CANVAS - 60, 2).tolist()), rng, canvas)
@@ -308,7 +315,9 @@ def _lines(rng: Rng, canvas: Image.Image, count: int) -> None:
     """Cables, rails, edges."""
     draw = ImageDraw.Draw(canvas)
     for _ in range(count):
-        points = np.cumsum(np.vstack([rng.uniform(0, CANVAS, (1, 2)), rng.normal(0, 120, (int(rng.integers(1, 5)), 2))]), 0)
+        points = np.cumsum(
+            np.vstack([rng.uniform(0, CANVAS, (1, 2)), rng.normal(0, 120, (int(rng.integers(1, 5)), 2))]), 0
+        )
         draw.line([tuple(p) for p in points], fill=_colour(rng), width=int(rng.integers(1, 8)), joint="curve")
 
 
@@ -375,7 +384,12 @@ def _shelf(rng: Rng) -> Image.Image:
                 column = np.clip(colour * gain[:, None], 0, 255).astype(np.uint8)
                 spine = Image.fromarray(np.repeat(column[None], int(height), 0))
                 if rng.random() < 0.5:
-                    _write(rng, ImageDraw.Draw(spine), (0, height * 0.1, width, height * rng.uniform(0.3, 0.9)), _colour(rng))
+                    _write(
+                        rng,
+                        ImageDraw.Draw(spine),
+                        (0, height * 0.1, width, height * rng.uniform(0.3, 0.9)),
+                        _colour(rng),
+                    )
                 image.paste(spine, (int(x), int(bottom - height)))
             x += width + rng.choice([0.5, 3.0])
         draw.rectangle((0, bottom, CANVAS, bottom + row * 0.06), fill=board)

@@ -17,7 +17,8 @@ Array = np.ndarray
 Rng = np.random.Generator
 
 FULLY_BENT = 0.09  # metres proximal of the wrist loop, where the forearm is straight again
-STRETCHED, STRETCH = -0.09, 1.2  # from here on the forearm is longer than the model's, so that its end is out of sight
+STRETCHED, STRETCH = -0.09, 1.6  # from here on the forearm is longer than the model's, so that its end is out of sight
+LENGTH = 0.35  # metres from the wrist to the forearm's end, about
 FLEXION, DEVIATION, TURN = np.deg2rad([45, 20, 20])  # largest angles
 
 

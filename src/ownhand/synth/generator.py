@@ -33,6 +33,7 @@ VERSION = 1
 
 BLOCK = 32  # pictures posed together
 TRIES = 5  # poses drawn per picture until one does not penetrate itself
+VIEWS = 8  # drawn until one does not show where the forearm ends
 DEEPEST = 0.003  # metres that one part of the hand may sink into another: soft flesh
 HELD, IN_FRONT, DESK, SLEEVE = 0.15, 0.1, 0.25, 0.3  # shares of the pictures
 
@@ -79,8 +80,11 @@ class Generator:
     def _taken(self, index: int, hand: _RestingHand, rng: np.random.Generator) -> HandSample:
         """Place a bent hand before a camera, light it and take the picture."""
         subject = index // self.pictures_per_person
-        R = scene.draw_view(rng, hand.forearm)
-        t, camera = scene.draw_camera(rng, hand.joints @ R.T, self.size)
+        for _ in range(VIEWS):
+            R = scene.draw_view(rng, hand.forearm)
+            t, camera = scene.draw_camera(rng, hand.joints @ R.T, self.size)
+            if not scene.shows_stump(camera, hand.joints @ R.T + t, forearm.LENGTH * R @ hand.forearm + t):
+                break
         verts, joints = (np.asarray(x @ R.T + t, np.float32) for x in (hand.verts, hand.joints))
         normals = np.asarray(hand.normals @ R.T, np.float32)
         texture = skin_texture(self.seed, subject, self.person(subject)[1], 256 if self.size < 160 else 512)
@@ -130,7 +134,12 @@ class Generator:
 
 @dataclass(frozen=True, kw_only=True)
 class _RestingHand:
-    """A person's bent hand and forearm in the hand's frame, wrist at the origin [m]; `dorsal` leads from palm to back."""
+    """A person's bent hand and forearm in the hand's frame, wrist at the origin [m].
+
+    Attributes:
+        forearm: Direction from wrist to elbow.
+        dorsal: Direction from the palm to the back of the hand.
+    """
 
     verts: Float[Array, "verts 3"]
     normals: Float[Array, "verts 3"]
@@ -149,8 +158,7 @@ def _block(seed: int, pictures_per_person: int, number: int) -> list[_RestingHan
     shape = torch.stack([_person(seed, i // pictures_per_person)[0] for i in indices]).double()
     shaped = model.shaped(shape)
     R = natural_poses(seed, first, BLOCK, shape)
-    still = HandPose(R_cam_root=torch.eye(3).expand(BLOCK, 3, 3).double(), R_parent_joint=R, t_cam_root=torch.zeros(BLOCK, 3).double())
-    posed = shaped.posed(still)
+    posed = shaped.posed(_unmoved(R))
     bends = np.stack([forearm.draw_bend(np.random.default_rng([seed, i, _POSES, 1])) for i in indices])
     verts = forearm.bent(posed.verts, torch.from_numpy(bends))
     normals = vertex_normals(verts, model.faces)
@@ -197,13 +205,21 @@ def natural_poses(
 def penetration(R_parent_joint: Float[Tensor, "n 15 3 3"], shape: Float[Tensor, "n shapes"]) -> Float[Array, "n"]:
     """How deep each hand sinks into itself at worst [m]."""
     model = open_hand()
-    n = len(shape)
-    still = HandPose(R_cam_root=torch.eye(3).expand(n, 3, 3), R_parent_joint=R_parent_joint, t_cam_root=torch.zeros(n, 3))
-    verts = model.shaped(shape.float()).posed(still).verts.numpy()
+    verts = model.shaped(shape.float()).posed(_unmoved(R_parent_joint)).verts.numpy()
     return np.array([self_penetration_depth(v, _parts_surface(), ignore=_NEIGHBOURS).max() for v in verts])
 
 
-_NEIGHBOURS = tuple((j, PARENTS_16[j]) for j in range(1, 16)) + tuple((j, k) for j in (1, 4, 7, 10, 13) for k in (1, 4, 7, 10, 13))
+def _unmoved(R_parent_joint: Float[Tensor, "n 15 3 3"]) -> HandPose:
+    """A pose in the hand's own frame, wrist at the origin."""
+    n, like = len(R_parent_joint), R_parent_joint
+    return HandPose(
+        R_cam_root=torch.eye(3).to(like).expand(n, 3, 3), R_parent_joint=R_parent_joint, t_cam_root=like.new_zeros(n, 3)
+    )
+
+
+_BASES = (1, 4, 7, 10, 13)
+_NEIGHBOURS = (*((j, PARENTS_16[j]) for j in range(1, 16)), *((j, k) for j in _BASES for k in _BASES))
+"""Parts that touch anyway."""
 
 
 def _pose_seed(seed: int, attempt: int) -> int:

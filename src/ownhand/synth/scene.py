@@ -47,9 +47,7 @@ def draw_view(rng: Rng, forearm: Float[Array, "3"]) -> Float[Array, "3 3"]:
             return R
 
 
-def draw_camera(
-    rng: Rng, joints: Float[Array, "21 3"], size: int
-) -> tuple[Float[Array, "3"], Camera]:
+def draw_camera(rng: Rng, joints: Float[Array, "21 3"], size: int) -> tuple[Float[Array, "3"], Camera]:
     """Where the hand is, and the camera of a crop around it from a larger picture.
 
     Args:
@@ -74,6 +72,21 @@ def draw_camera(
     return t, Camera(K=K, size=(size, size))
 
 
+def shows_stump(camera: Camera, joints: Float[Array, "21 3"], elbow: Float[Array, "3"]) -> bool:
+    """Whether the forearm's end would be seen beside the hand.
+
+    Args:
+        camera: Of the crop.
+        joints: The 21 joints, camera frame [m].
+        elbow: End of the forearm, likewise.
+    """
+    pixels = camera.project(torch.from_numpy(np.vstack([joints, elbow]).astype(np.float32))).numpy()
+    size = camera.size[0]
+    hand, end = pixels[:21], pixels[21]
+    beside = np.linalg.norm(end - hand.mean(0)) > 0.3 * np.ptp(hand, axis=0).max()
+    return bool(elbow[2] > 0 and beside and ((end > -0.1 * size) & (end < 1.1 * size)).all())
+
+
 def draw_lights(
     rng: Rng, centre: Float[Array, "3"], surroundings: Float[Array, "h w 3"]
 ) -> tuple[tuple[Light, ...], Ambient]:
@@ -89,7 +102,7 @@ def draw_lights(
     lights = []
     powers = rng.dirichlet([2.5, 1.0, 0.5][: rng.integers(1, 4)])
     for power in powers:
-        direction = rng.standard_normal(3) + np.array([0, -0.9, -0.7])
+        direction = rng.standard_normal(3) + np.array([0, -0.9, -1.0])
         distance = np.exp(rng.uniform(np.log(0.5), np.log(3)))
         colour = exposure * direct * power * distance**2 * _temperature(rng)
         lights.append(
@@ -104,7 +117,7 @@ def draw_lights(
     mean = (sky.mean() + ground.mean()) / 2
     tint = _temperature(rng)
     level = exposure * (1 - direct) + 0.12
-    mix = rng.uniform(0.2, 0.8)
+    mix = rng.uniform(0.1, 0.6)
     up = rng.normal(0, 0.5, 3) + np.array([0, -1, 0])
     top, bottom = (level * tint * ((1 - mix) + mix * c / mean) for c in (sky, ground))
     bottom = bottom * rng.uniform(0.35, 0.9)
@@ -118,7 +131,7 @@ def skin_material(texture: Texture, rng: Rng) -> Material:
     return Material(
         texture=texture,
         specular=rng.uniform(0.018, 0.032),
-        roughness=rng.uniform(0.42, 0.75),
+        roughness=rng.uniform(0.5, 0.85),
         wrap=(0.35, 0.18, 0.12),
         scatter=0.002,
     )

@@ -26,7 +26,9 @@ TONES = linear_from_srgb(
 """Albedo of the back of the hand, linear RGB, from very light to very dark."""
 
 BLOOD = np.array([0.06, 0.55, 0.46], np.float32)  # optical density of one unit of blood
-POLISH = np.array([[170, 20, 40], [200, 60, 90], [230, 180, 180], [40, 30, 60], [120, 20, 60], [240, 240, 240], [60, 110, 150]])
+POLISH = np.array(
+    [[170, 20, 40], [200, 60, 90], [230, 180, 180], [40, 30, 60], [120, 20, 60], [240, 240, 240], [60, 110, 150]]
+)
 LATTICE = 32
 CELLS = {"patch": 0.028, "blotch": 0.011, "mottle": 0.0042, "grain": 0.0016, "pore": 0.0008}  # metres
 
@@ -219,12 +221,11 @@ class _Noise:
 def _lattice_weights(size: int, name: str) -> csr_array:
     """Trilinear weights of each texel over a lattice of random numbers that repeats in space."""
     position = skin_map(size).position
-    if name == "vein":
-        place = position * np.array([0.4, 1, 1]) / 0.012
+    if name == "vein":  # drawn out along the hand
+        place = position * np.array([0.4, 1, 1]) / 0.012 + 100
     else:
-        place = position / CELLS[name]
-    turn = np.linalg.qr(np.random.default_rng(5).standard_normal((3, 3)))[0] if name != "vein" else np.eye(3)
-    place = place @ turn + 100
+        turn = np.linalg.qr(np.random.default_rng(5).standard_normal((3, 3)))[0]
+        place = position / CELLS[name] @ turn + 100
     low = np.floor(place).astype(np.int64)
     part = place - low
     part = part * part * (3 - 2 * part)

@@ -101,7 +101,9 @@ def skin_map(size: int) -> SkinMap:
     weights, joints = model.skin_weights.numpy(), (model.joint_regressor @ model.template).numpy()
     tips, template = model.template[list(model.tips)].numpy(), model.template.numpy()
     dorsal = (
-        vertex_normals(model.template, model.faces).numpy()[:, None] * dorsal_directions(model)[None] * weights[..., None]
+        vertex_normals(model.template, model.faces).numpy()[:, None]
+        * dorsal_directions(model)[None]
+        * weights[..., None]
     ).sum((1, 2))
     features = np.concatenate([template, weights, dorsal[:, None], nail_mask(forearm=True).numpy()[:, None]], 1)
     texels, nearest = _laid_out(model, features, size)
