@@ -51,14 +51,14 @@ def relative_error(joints, truth):
 
 
 def test_a_hand_is_placed_where_it_is_when_its_keypoints_are_exact():
-    hand, truth, _, joints, keypoints = scene()
+    _, truth, _, joints, keypoints = scene()
     t = place(joints - joints[:, :1], keypoints, sure(keypoints), CAMERA)
     torch.testing.assert_close(t, truth.t_cam_root, atol=1e-4, rtol=0)
 
 
 def test_placing_works_in_crops_even_rotated_ones():
-    hand, truth, _, joints, keypoints = scene()
-    crop = Crop.square(keypoints.mean(-2), torch.full((N,), 200.0), 128)
+    _, truth, _, joints, keypoints = scene()
+    crop = Crop.square(keypoints.mean(-2), torch.full((N,), 200.0), 128, torch.randn(N))
     t = place(joints - joints[:, :1], crop.keypoints(keypoints), sure(keypoints), crop.camera(CAMERA))
     torch.testing.assert_close(t, truth.t_cam_root, atol=2e-4, rtol=0)
 
@@ -109,7 +109,7 @@ def test_one_keypoint_places_nothing():
 
 @pytest.mark.parametrize("make", [toy_hand, open_hand])
 def test_exact_keypoints_are_met_within_a_hundredth_of_a_pixel(make):
-    # Not all of them: where a finger lies in the picture plane, its bones just reach the keypoints, and steps get short.
+    # Not all of them: where a finger lies in the picture plane, its bones just reach the keypoints: steps get short.
     hand, _, start, joints, keypoints = scene(50, spread=0.1, make=make)
     wide = PosePrior.isotropic(1.0, 0.01)
     result = fit(hand, start, keypoints, sure(keypoints), CAMERA, wide, tolerance=1e-6, max_iterations=50)
@@ -281,7 +281,7 @@ def test_float32_finds_the_float64_result():
 
 def test_fitting_in_a_crop_equals_fitting_in_the_picture():
     hand, _, start, _, keypoints = scene(noise=3.0)
-    crop = Crop.square(keypoints.mean(-2), torch.full((N,), 300.0), 150)
+    crop = Crop.square(keypoints.mean(-2), torch.full((N,), 300.0), 150, torch.randn(N))
     prior = PosePrior.isotropic(0.2, 2.0)
     half = replace(prior, keypoint_sigma=1.0)
     picture = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, tolerance=1e-6)
@@ -313,7 +313,7 @@ def test_a_confident_keypoint_is_met_more_closely():
 
 @pytest.mark.parametrize("t", [(0.0, 0.0, -0.5), (0.0, 0.0, 0.0), (float("nan"), 0.0, 0.5)])
 def test_a_start_behind_the_camera_is_placed_before_it(t):
-    hand, _, start, joints, keypoints = scene()
+    hand, _, start, _, keypoints = scene()
     start = replace(start, t_cam_root=torch.tensor(t).expand(N, 3))
     result = fit(hand, start, keypoints, sure(keypoints), CAMERA, PosePrior.isotropic(0.2))
     assert (result.joints[..., 2] > 0).all()

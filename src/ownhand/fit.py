@@ -123,8 +123,8 @@ def fit(
     `prior.covariance`, and what the optional arguments add. The given translation is only a start; one that is not
     finite or not in front of the camera is replaced by `place`.
 
-    Work in the pixels for which the prior's keypoint noise holds: with the keypoint network's crop, and the
-    crop's camera. The answer is in the camera frame all the same, unless the crop rotates the camera.
+    Work in the pixels for which the prior's keypoint noise holds: those of the keypoint network's crop, with the crop's
+    camera. The camera frame, and so the answer, is the same.
 
     Args:
         hand: The person's hand; its batch axes broadcast.
@@ -237,10 +237,12 @@ class _Problem(TensorStruct):
             blocks.append((residuals.flatten(-2), _block_diagonal(by_turn, before=3)))
         if self.size_sigma:
             blocks.append((log_scale / self.size_sigma, _last_column(log_scale, 52) / self.size_sigma))
-        n = by_state.shape[-1]
-        jacobians = [torch.nn.functional.pad(J, (0, n - J.shape[-1])) for _, J in blocks]
-        cost = bounded + sum(r.square().sum(-1) for r, _ in blocks[1:])
-        return torch.cat([r for r, _ in blocks], -1), torch.cat(jacobians, -2), cost
+        residuals = torch.cat([r for r, _ in blocks], -1)
+        jacobian = residuals.new_zeros(*residuals.shape, by_state.shape[-1])
+        parts = jacobian.split([r.shape[-1] for r, _ in blocks], dim=-2)
+        for part, (_, J) in zip(parts, blocks, strict=True):
+            part[..., : J.shape[-1]] = J
+        return residuals, jacobian, bounded + sum(r.square().sum(-1) for r, _ in blocks[1:])
 
     def reprojection(self, joints: Tensor) -> Tensor:
         """Mean distance to the keypoints in use [px]; NaN if there are none."""
