@@ -239,9 +239,10 @@ class _Problem(TensorStruct):
             blocks.append((log_scale / self.size_sigma, _last_column(log_scale, 52) / self.size_sigma))
         residuals = torch.cat([r for r, _ in blocks], -1)
         jacobian = residuals.new_zeros(*residuals.shape, by_state.shape[-1])
-        parts = jacobian.split([r.shape[-1] for r, _ in blocks], dim=-2)
-        for part, (_, J) in zip(parts, blocks, strict=True):
-            part[..., : J.shape[-1]] = J
+        top = 0
+        for _, J in blocks:
+            jacobian[:, top : top + J.shape[1], : J.shape[2]] = J
+            top += J.shape[1]
         return residuals, jacobian, bounded + sum(r.square().sum(-1) for r, _ in blocks[1:])
 
     def reprojection(self, joints: Tensor) -> Tensor:
