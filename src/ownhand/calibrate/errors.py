@@ -83,8 +83,10 @@ class ErrorModel:
         truth, combined, k = truth.double(), combined.double(), k_effective.double()
         n, shapes = truth.shape
         people = len(truth.unique(dim=0))
-        if people <= shapes:
-            raise ValueError(f"expected more than {shapes} people to fit errors of {shapes} coefficients, got {people}")
+        if people <= shapes + 1:
+            raise ValueError(
+                f"expected more than {shapes + 1} people for errors of {shapes} coefficients, got {people}"
+            )
         if k.max() < 1.5 * k.min():
             raise ValueError(f"expected calibrations from few and from many pictures, got about {k.min():.1f} in all")
         gain = offset = None
@@ -93,6 +95,9 @@ class ErrorModel:
             gain, offset = _gain(truth, combined, n / people)
             error = combined - offset - truth @ gain.mT
         person, picture = _two_covariances(error, k, people)
+        if with_gain:
+            # The fit took some of the error away, and will add some to further people.
+            person = person * (people + shapes + 1) / (people - shapes - 1)
         return cls(person=person, picture=picture, gain=gain, offset=offset, method=method, model_id=model_id)
 
     def to_dict(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class WeightMap:
         else:
             better = (score[..., None, :] > score[..., :, None]).sum(-1)
             alike = (score[..., None, :] == score[..., :, None]).sum(-1)
-            logits = -(better + (alike - 1) / 2) / (score.shape[-1] * self.temperature)
+            logits = -(better + (alike - 1) / 2).double() / (score.shape[-1] * self.temperature)
         return logits.softmax(-1)
 
     def to_dict(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def geometric_median(
             positive definite.
     """
     problem = _Sum(points, metrics, weights)
-    best = problem.points[int(torch.stack([problem.value(p) for p in problem.points]).argmin())]
+    best = problem.points[int(problem.values(problem.points).argmin())]
     gradient, direction = problem.subgradient(best)
     shortest, steps, stalled = problem.length(gradient), 0, 0
     x = problem.descend(best, direction) if shortest > _CONVERGED else best
@@ -96,10 +96,10 @@ class _Sum:
         if not (symmetric & (torch.linalg.cholesky_ex(self.metrics).info == 0)).all():
             raise ValueError("expected symmetric positive definite metrics")
         self._root = torch.linalg.cholesky(_weighted(self.weights, self.metrics))
-        self._coincident = _COINCIDENT * max(norms.max().item() for _, norms in map(self._terms, self.points))
+        self._coincident = _COINCIDENT * self._terms(self.points[:, None])[1].max().item()
 
     def _terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """H_k e_k and |e_k|_{H_k} of e_k = x - p_k."""
+        """H_k e_k and |e_k|_{H_k} of e_k = x - p_k; k is the last batch axis of x."""
         e = x - self.points
         He = (self.metrics @ e[..., None])[..., 0]
         return He, (e * He).sum(-1).clamp_min(0).sqrt()
@@ -108,8 +108,9 @@ class _Sum:
         """Length of a gradient in the inverse of the mean metric."""
         return torch.linalg.solve_triangular(self._root, gradient[:, None], upper=False).norm().item()
 
-    def value(self, x: Tensor) -> Tensor:
-        return self.weights @ self._terms(x)[1]
+    def values(self, x: Tensor) -> Tensor:
+        """The sum at one or several x."""
+        return self._terms(x[..., None, :])[1] @ self.weights
 
     def is_smooth_at(self, x: Tensor) -> bool:
         return bool(self._terms(x)[1].min() > self._coincident)
@@ -166,7 +167,7 @@ class _Sum:
         for t in (1.0, 0.5, 0.25, 0.125):
             new = x + t * newton
             new_slope = self.gradient(new) @ newton
-            if new_slope <= 0 or (new_slope < -0.5 * slope and self.value(new) <= value * (1 + 1e-14)):
+            if new_slope <= 0 or (new_slope < -0.5 * slope and self.values(new) <= value * (1 + 1e-14)):
                 return new
         return x - torch.linalg.solve(majoriser, gradient)
 

@@ -1,0 +1,197 @@
+"""Error bars: fitted on known people, true for others."""
+
+import json
+from dataclasses import replace
+
+import jaxtyping
+import pytest
+import torch
+from toy import random_pose, toy_hand
+
+from ownhand.calibrate import (
+    Anchor,
+    ErrorModel,
+    KnownPerson,
+    WeightMap,
+    calibrate,
+    choose_weight_map,
+    coverage,
+    fit_error_model,
+    shape_metric,
+    standardised,
+    update,
+)
+from ownhand.hand.hand_file import load_identity, save_identity
+from ownhand.hand.measure import length_mm
+
+MODEL = toy_hand()
+ROTATIONS = random_pose(100).R_parent_joint
+METRICS = shape_metric(MODEL, ROTATIONS)
+
+
+def people(
+    n: int, pictures: int = 20, seed: int = 0, *, gain: float = 1.0, shared: float = 0.3, spread: float = 0.0
+) -> list[KnownPerson]:
+    """Networks see `gain * (truth + error)`; part of the error is the person's, part the picture's own.
+
+    The latter has standard deviation 1 times a factor, log-normal with `spread`, which the confidence knows.
+    """
+    g = torch.Generator().manual_seed(seed)
+    result = []
+    for _ in range(n):
+        truth, persons = torch.randn(2, 10, generator=g, dtype=torch.float64)
+        log_noise = spread * torch.randn(pictures, generator=g, dtype=torch.float64)
+        own = log_noise.exp()[:, None] * torch.randn(pictures, 10, generator=g, dtype=torch.float64)
+        metrics = METRICS[torch.randint(100, (pictures,), generator=g)]
+        shapes = gain * (truth + shared * persons + own)
+        result.append(KnownPerson(truth=truth, shapes=shapes, metrics=metrics, confidence=-2 * log_noise))
+    return result
+
+
+def test_both_covariances_are_recovered():
+    g = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 10, 10, generator=g, dtype=torch.float64)
+    person, picture = a @ a.mT / 10, b @ b.mT / 5
+    n, sizes = 2000, torch.tensor([1.0, 4.0, 20.0], dtype=torch.float64)
+    truth = torch.randn(n, 10, generator=g, dtype=torch.float64).repeat_interleave(3, 0)
+    k = sizes.repeat(n)
+    shared = torch.randn(n, 10, generator=g, dtype=torch.float64).repeat_interleave(3, 0)
+    own = torch.randn(3 * n, 10, generator=g, dtype=torch.float64)
+    error = shared @ torch.linalg.cholesky(person).mT + own @ torch.linalg.cholesky(picture).mT / k[:, None].sqrt()
+    fitted = ErrorModel.fit(truth, truth + error, k, method="mean", model_id="toy")
+    torch.testing.assert_close(fitted.person, person, atol=0.3 * person.diag().mean().item(), rtol=0)
+    torch.testing.assert_close(fitted.picture, picture, atol=0.3 * picture.diag().mean().item(), rtol=0)
+
+
+@pytest.mark.parametrize("method", ["mean", "robust", "bayes"])
+def test_error_bars_hold_for_people_never_seen(method):
+    known = [replace(p, confidence=None) for p in people(100)]
+    model = fit_error_model(known, model_id="toy", method=method, sizes=(5, 20), draws=1)
+    errors, covariances = [], []
+    for person in people(150, seed=1):
+        result = calibrate(MODEL, ROTATIONS[:20], person.shapes, method=method, error_model=model)
+        errors.append(result.identity.shape - person.truth)
+        covariances.append(result.identity.covariance)
+    error, covariance = torch.stack(errors), torch.stack(covariances)
+    assert 0.8 < standardised(error, covariance).square().mean() < 1.25
+    shares = coverage(error, covariance)
+    assert all(abs(share - level) < 0.12 for level, share in shares.items()), shares
+
+
+def test_bayes_undoes_the_caution_of_single_pictures():
+    """A network that sees little says little; twenty pictures together may say more."""
+    cautious = 1 / 3
+    known = [replace(p, confidence=None) for p in people(60, gain=cautious, shared=0.1)]
+    model = fit_error_model(known, model_id="toy", method="bayes", sizes=(5, 20), draws=1)
+    torch.testing.assert_close(model.gain.diag(), torch.full((10,), cautious).double(), atol=0.1, rtol=0)
+    squared = {"paper": 0.0, "bayes": 0.0}
+    for person in people(30, seed=1, gain=cautious, shared=0.1):
+        for method in squared:
+            errors = model if method == "bayes" else None
+            result = calibrate(MODEL, ROTATIONS[:20], person.shapes, method=method, error_model=errors)
+            squared[method] += (result.identity.shape - person.truth).square().mean().item()
+    assert squared["bayes"] < 0.5 * squared["paper"]
+
+
+def test_bayes_without_gain_is_the_textbook_posterior():
+    model = ErrorModel(person=torch.eye(2).double(), picture=torch.eye(2).double() * 2, method="bayes", model_id="toy")
+    mean, covariance = model.posterior(torch.tensor([3.0, -6.0]), k_effective=2.0)
+    torch.testing.assert_close(mean, torch.tensor([1.0, -2.0]).double())
+    torch.testing.assert_close(covariance, torch.eye(2).double() * 2 / 3)
+
+
+def test_the_weight_map_that_validation_people_prefer_is_chosen():
+    known = people(12, shared=0.1, spread=0.7)
+    best, table = choose_weight_map(known, method="mean")
+    errors = dict(table)
+    assert errors[best] == min(errors.values()) < 0.8 * errors[WeightMap(kind="uniform")]
+    upside_down = [replace(p, confidence=-p.confidence) for p in known]
+    assert choose_weight_map(upside_down, method="mean")[0].kind == "uniform"
+    one = [WeightMap(kind="rank")]
+    _, table = choose_weight_map(known, candidates=one, error=lambda shape, truth: (shape - truth).norm() * 0 + 7)
+    assert table == [(one[0], 7.0)]
+
+
+def test_error_models_survive_json():
+    model = fit_error_model(people(15, 5), model_id="toy", method="bayes", sizes=(1, 5))
+    back = ErrorModel.from_dict(json.loads(json.dumps(model.to_dict())))
+    for name in ("person", "picture", "gain", "offset"):
+        assert torch.equal(getattr(back, name), getattr(model, name))
+    assert (back.method, back.model_id) == (model.method, model.model_id)
+
+
+def test_an_anchor_agrees_with_weighting_many_samples():
+    g = torch.Generator().manual_seed(3)
+    factor = torch.randn(10, 10, generator=g, dtype=torch.float64) * 0.25
+    covariance, shape = factor @ factor.mT, torch.randn(10, generator=g, dtype=torch.float64)
+    model = MODEL.to(torch.float64)
+    before = length_mm(model, shape).item()
+    anchor = Anchor(length_mm=before + 6, std_mm=3.0)
+    mean, conditioned = anchor.condition(MODEL, shape, covariance)
+    sample = shape + torch.randn(60_000, 10, generator=g, dtype=torch.float64) @ factor.mT
+    weights = (-0.5 * ((length_mm(model, sample) - anchor.length_mm) / anchor.std_mm) ** 2).softmax(0)
+    expected = weights @ sample
+    centred = sample - expected
+    std = covariance.diag().sqrt()
+    torch.testing.assert_close(mean / std, expected / std, atol=0.04, rtol=0)
+    torch.testing.assert_close(
+        conditioned / torch.outer(std, std),
+        (weights[:, None] * centred).mT @ centred / torch.outer(std, std),
+        atol=0.02,
+        rtol=0,
+    )
+
+
+def test_a_sharp_anchor_makes_the_hand_as_long_as_measured():
+    """The projection on the hand's axis stands for the length: to 0.01 mm, here from far away."""
+    for seed in range(20):
+        g = torch.Generator().manual_seed(seed)
+        shape = torch.randn(10, generator=g, dtype=torch.float64)
+        target = length_mm(MODEL.to(torch.float64), torch.randn(10, generator=g, dtype=torch.float64)).item()
+        mean, covariance = Anchor(length_mm=target, std_mm=1e-4).condition(MODEL, shape, torch.eye(10).double())
+        assert length_mm(MODEL.to(torch.float64), mean).item() == pytest.approx(target, abs=0.01)
+        assert (torch.linalg.eigvalsh(covariance) > -1e-12).all()
+        assert covariance.diagonal().sum() < 9.01
+
+
+def test_a_vague_anchor_changes_nothing():
+    shape, covariance = torch.randn(10, dtype=torch.float64), torch.eye(10, dtype=torch.float64) * 0.1
+    mean, conditioned = Anchor(length_mm=250.0, std_mm=99.0).condition(MODEL, shape, covariance)
+    assert (mean - shape).norm() < 0.1
+    torch.testing.assert_close(conditioned, covariance, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["paper", "bayes"])
+def test_anchor_and_error_model_live_in_the_file_when_pictures_are_added(tmp_path, method):
+    errors = fit_error_model(people(15, 5), model_id="toy", method=method, sizes=(1, 5))
+    person, anchor = people(1, seed=9)[0], Anchor(length_mm=190.0)
+    arguments = dict(method=method, error_model=errors, anchor=anchor)
+    R, shapes, scores = ROTATIONS[:20], person.shapes, person.confidence
+    batch = calibrate(MODEL, R, shapes, scores, **arguments).identity
+    first = calibrate(MODEL, R[:7], shapes[:7], scores[:7], **arguments).identity
+    save_identity(first, tmp_path / "me.hand")
+    online = update(load_identity(tmp_path / "me.hand"), MODEL, R[7:], shapes[7:], scores[7:]).identity
+    torch.testing.assert_close(online.shape, batch.shape, atol=1e-9, rtol=0)
+    torch.testing.assert_close(online.covariance, batch.covariance, atol=1e-9, rtol=0)
+    assert torch.linalg.eigvalsh(online.covariance).min() > 0
+
+
+def test_bad_input_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for users
+    known = [replace(p, confidence=None) for p in people(15, 5)]
+    errors = fit_error_model(known, model_id="toy", sizes=(1, 5))
+    R, shapes = ROTATIONS[:4], known[0].shapes[:4]
+    other = replace(MODEL, id="other")
+    cases = [
+        ("for the method 'paper', not 'mean'", lambda: calibrate(MODEL, R, shapes, method="mean", error_model=errors)),
+        ("belongs to the hand model", lambda: calibrate(other, R, shapes, error_model=errors)),
+        ("more than 11 people", lambda: fit_error_model(known[:5], model_id="toy")),
+        ("few and from many", lambda: fit_error_model(known, model_id="toy", sizes=(5,))),
+        ("smallest size", lambda: fit_error_model(known, model_id="toy", sizes=(6,))),
+        ("people with confidence", lambda: choose_weight_map([])),
+        ("people with confidence", lambda: choose_weight_map(known)),
+        ("as `to_dict` writes it", lambda: ErrorModel.from_dict({"person": 1})),
+    ]
+    for sentence, call in cases:
+        with pytest.raises(ValueError, match=sentence):
+            call()
