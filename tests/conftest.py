@@ -31,6 +31,7 @@ def tiny_weights(tmp_path_factory, few_pictures):
     from ownhand.estimators import build
     from ownhand.evaluate import observe
     from ownhand.hand.builtin import open_hand
+    from ownhand.pipeline import load_networks
     from ownhand.tune import tune, without_settings
 
     torch.manual_seed(0)
@@ -39,7 +40,7 @@ def tiny_weights(tmp_path_factory, few_pictures):
     baseline = build.build({"kind": "regressor", "variant": "baseline", "backbone": backbone, "widths": [16]}, hand)
     networks = {
         "keypoints": keypoints,
-        "baseline": build.with_confidence(baseline),
+        "confidence": build.with_confidence(baseline),
         "identity": build.build(
             {"kind": "regressor", "variant": "identity", "backbone": backbone, "widths": [16]}, hand
         ),
@@ -49,6 +50,6 @@ def tiny_weights(tmp_path_factory, few_pictures):
             if parameter.ndim == 2:
                 torch.nn.init.normal_(parameter, std=0.05)
         build.save(network, folder / name)
-    pipeline = without_settings(hand, size=64, **networks)
+    pipeline = without_settings(hand, size=64, **load_networks(folder, hand))
     tune(pipeline, observe(pipeline, ShardDataset(few_pictures, fields=())), folder, made_by={"command": "a test"})
     return folder

@@ -67,13 +67,17 @@ def test_a_left_hand_is_reconstructed_as_the_mirror_image_of_the_right(pipeline,
     mirrored = [replace(view.mirrored(), is_right=True) for view in views]
     lefts = [View.of(v.image, v.camera.K, is_right=False, name=v.name) for v in mirrored]
     M = torch.tensor([-1.0, 1.0, 1.0])
-    for right, left in zip(pipeline.reconstruct(views, refine=refine), pipeline.reconstruct(lefts, refine=refine), strict=True):
+    for right, left in zip(
+        pipeline.reconstruct(views, refine=refine), pipeline.reconstruct(lefts, refine=refine), strict=True
+    ):
         assert not left.is_right
         torch.testing.assert_close(left.hand.verts, right.hand.verts * M, atol=1e-4, rtol=1e-3)
         width = views[0].camera.size[1]
         torch.testing.assert_close(left.keypoints[:, 0], width - right.keypoints[:, 0], atol=1e-2, rtol=0)
         projected = left.camera.project(left.hand.joints)
-        torch.testing.assert_close(projected[:, 0], width - right.camera.project(right.hand.joints)[:, 0], atol=0.1, rtol=1e-3)
+        torch.testing.assert_close(
+            projected[:, 0], width - right.camera.project(right.hand.joints)[:, 0], atol=0.1, rtol=1e-3
+        )
 
 
 def test_both_sides_of_a_person_give_one_identity(pipeline, views):

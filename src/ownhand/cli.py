@@ -149,14 +149,70 @@ def synth(
         seed: Other seeds give other people: never train and test on the same.
         workers: Processes.
     """
-    from ownhand.synth.generator import write
+    from ownhand.synth.write import write
 
     write(out, people=people, pictures_per_person=pictures, size=size, seed=seed, workers=workers)
 
 
+def train(
+    recipe: Annotated[Literal["tiny", "small", "paper"], tyro.conf.Positional],
+    /,
+    *,
+    data: tuple[Path, ...],
+    val: tuple[Path, ...],
+    out: Out,
+    stages: tuple[str, ...] = (),
+    length: float = 1.0,
+    minutes: float | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    workers: int = 1,
+) -> None:
+    """Train the networks; started again, it goes on where it stopped, and ends as if it had never stopped.
+
+    Args:
+        recipe: tiny (a minute), small (128 px, two CPU cores), paper (ResNet-50 at 224 px).
+        data: Folders of shards to train on, from `ownhand synth`.
+        val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.
+        out: Folder for weights, logs and checkpoints; `--weights` of the other commands takes it.
+        stages: Names of those to train: keypoints baseline identity conditioned confidence. All when not given.
+        length: Factor on the length of every stage.
+        minutes: Stop after so long.
+        seed: Of weights, order and augmentation.
+        threads: Of torch.
+        workers: Processes that load pictures.
+    """
+    from ownhand.commands import train_and_tune
+
+    train_and_tune(
+        recipe, data, val, out, stages=stages, length=length, minutes=minutes, seed=seed, threads=threads,
+        workers=workers,
+    )  # fmt: skip
+
+
+def evaluate(
+    *,
+    data: tuple[Path, ...],
+    out: Out = Path("out/results"),
+    pictures: int = 20,
+    weights: Path | None = None,
+) -> None:
+    """Every row of the results on people never seen in training, as records and as tables.
+
+    Args:
+        data: Folders of shards, from `ownhand synth` with a seed that was not trained on.
+        out: Folder for records.parquet, shapes.parquet, run.json and tables.md.
+        pictures: How many of each person's pictures are for calibration; the others are for testing.
+        weights: Folder with trained weights; those shipped with the package when not given.
+    """
+    from ownhand.commands import evaluate_people
+
+    evaluate_people(data, out, pictures=pictures, weights=weights)
+
+
 def main() -> None:
     """Entry point of the `ownhand` command: errors of use end in one sentence and exit code 2."""
-    commands = {f.__name__: f for f in (demo, calibrate, reconstruct, info, export, synth)}
+    commands = {f.__name__: f for f in (demo, calibrate, reconstruct, info, export, synth, train, evaluate)}
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands,

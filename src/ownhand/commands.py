@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import torch
+from rich.progress import MofNCompleteColumn, Progress
 
-from ownhand import __version__
+from ownhand import __version__, tables
 from ownhand.calibrate import Anchor
+from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import PhotoError, to_image
+from ownhand.evaluate import evaluate, observe
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.export import write_glb, write_mesh
 from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import measurements_mm
 from ownhand.hand.model import HandPose, mirror_pose
-from ownhand.pipeline import NoHandError, Pipeline, Reconstruction, load
+from ownhand.pipeline import NETWORKS, NoHandError, Pipeline, Reconstruction, load, load_networks
 from ownhand.render.overlay import draw_mesh
+from ownhand.tune import tune, without_settings
 from ownhand.views import View, find_pictures, read_intrinsics, read_view
 
 SCHEMA = "ownhand reconstruction 1"
@@ -164,6 +175,77 @@ def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandP
         return torch.tensor(content["shape"]), pose, bool(content["is_right"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected a file written by `ownhand reconstruct` ({error})") from None
+
+
+def train_and_tune(
+    recipe: str, data: Sequence[Path], val: Sequence[Path], out: Path, *, stages: Sequence[str], **options: Any
+) -> None:
+    """`ownhand train`: the stages, and once the networks of a pipeline are there, what validation people decide."""
+    from ownhand.train import run
+
+    _check_writable(out)
+    results = run(recipe, data=data, val=val, out=out, stages=stages or None, **options)
+    for name, result in results.items():
+        best = result["best"] and ", ".join(f"{key} {value:.3f}" for key, value in result["best"]["metrics"].items())
+        print(f"{name}: step {result['step']} of {result['steps']}" + (f", {best}" if best else ""))
+    if all(result["finished"] for result in results.values()) and _has_networks(out):
+        hand = open_hand()
+        pipeline = without_settings(hand, **load_networks(out, hand))
+        seen = observe(pipeline, ShardDataset(*val, fields=()))
+        made_by = {"recipe": recipe, "length": options["length"], "seed": options["seed"], **_provenance()}
+        tune(pipeline, seen, out, made_by=made_by)
+        print(f"{out}: ready for --weights")
+
+
+def _has_networks(folder: Path) -> bool:
+    return all((folder / f"{stage}.safetensors").exists() for stage in NETWORKS.values())
+
+
+def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: Path | None) -> None:
+    """`ownhand evaluate`: records and tables."""
+    started = time.time()
+    _check_writable(out)
+    pipeline, people = load(weights), ShardDataset(*data, fields=())
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as bar:
+
+        def report(name: str) -> Callable[[int, int], None]:
+            task = bar.add_task(name)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        observations = observe(pipeline, people, progress=report("pictures"))
+        records, shapes = evaluate(pipeline, observations, pictures=pictures, progress=report("people"))
+    for name, table in (("records", records), ("shapes", shapes)):
+        _write_bytes(out / f"{name}.parquet", partial(pq.write_table, table))
+    facts = {
+        **_provenance(),
+        "data": people.checksum,
+        "people": len(observations.subject.unique()),
+        "pictures": len(people),
+        "calibration_pictures": pictures,
+        "weights": pipeline.settings.made_by,
+        "seconds": round(time.time() - started),
+    }
+    _write_bytes(out / "run.json", lambda path: path.write_text(json.dumps(facts, indent=1) + "\n"))
+    text = tables.all_tables(records, shapes)
+    _write_bytes(out / "tables.md", lambda path: path.write_text(text))
+    print(text)
+
+
+def _provenance() -> dict[str, Any]:
+    """What a number needs beside it to be repeated: command, version, commit if there is one, machine, date."""
+    commit = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "command": " ".join(["ownhand", *sys.argv[1:]]),
+        "software": f"ownhand {__version__}",
+        "commit": commit.stdout.strip() or "unknown",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores, torch {torch.__version__}",
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
 
 
 def _views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float) -> list[View]:

@@ -134,7 +134,7 @@ def _opening(seed: int, pictures: int, met: list[Met]) -> str:
 in the pictures. From {pictures} of them ownhand works out the shape of this one hand, and uses it in every picture
 after.</p>
 <div class="cards">
-<div class="card"><span class="base">Guessing the shape in every picture</span><b>{before:.1f} mm</b>mean joint error</div>
+<div class="card"><span class="base">Guessing the shape each time</span><b>{before:.1f} mm</b>mean joint error</div>
 <div class="card"><span class="ours">With this person's own hand</span><b>{after:.1f} mm</b>mean joint error</div>
 <div class="card">New pictures<b>{len(met)}</b>not used for calibration</div>
 </div>"""
@@ -187,7 +187,8 @@ def _hand(pipeline: Pipeline, truth: Tensor, found: Calibration, taped: Calibrat
 <figure>{figure}<figcaption>The calibrated hand. Dark: sure to a fraction of a millimetre; bright: ± {top:.1f} mm
 (one standard deviation, seen from the wrist, with the tape measure).</figcaption></figure></div>
 <p class="dim">A picture hardly shows absolute size: a large hand far away looks like a small one near by. That is why
-the error bars without a measurement are wide. One tape measurement ({tape.length_mm:.0f} mm ± {tape.std_mm:g}) settles it.</p>"""
+the error bars without a measurement are wide. One tape measurement ({tape.length_mm:.0f} mm ± {tape.std_mm:g})
+settles it.</p>"""
 
 
 def _new_pictures(met: list[Met]) -> str:
@@ -231,10 +232,11 @@ def _closing(pipeline: Pipeline, seed: int, pictures: int, show: int, seconds: f
     return f"""
 <h2>Again, with somebody else</h2>
 <p><code>ownhand demo --seed {seed + 1}</code> draws another stranger. This page came from
-<code>ownhand demo --seed {seed} --pictures {pictures} --show {show}</code> in {seconds:.0f} s with ownhand {__version__}.
-With your own pictures: <code>ownhand calibrate PICTURES... -o me.hand</code>, then
+<code>ownhand demo --seed {seed} --pictures {pictures} --show {show}</code> in {seconds:.0f} s with ownhand
+{__version__}. With your own pictures: <code>ownhand calibrate PICTURES... -o me.hand</code>, then
 <code>ownhand reconstruct PICTURES... --hand me.hand --refine</code>.</p>
-<p class="dim">The people and pictures are synthetic, so that the truth is known. The weights:</p><ul class="dim">{made}</ul>"""
+<p class="dim">The people and pictures are synthetic, so that the truth is known. The weights:</p>
+<ul class="dim">{made}</ul>"""
 
 
 def error_map(

@@ -35,7 +35,8 @@ from ownhand.metrics import hand_length
 from ownhand.structs import TensorStruct, stack
 from ownhand.views import View
 
-NETWORKS = ("keypoints", "baseline", "identity")
+NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "identity"}
+"""The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,7 +347,7 @@ def load(weights: str | Path | None = None) -> Pipeline:
     """
     folder = shipped_weights() if weights is None else Path(weights)
     hand = open_hand()
-    networks: dict[str, Any] = {name: build.load(folder / name, hand) for name in NETWORKS}
+    networks = load_networks(folder, hand)
     settings, size = load_settings(folder)
     priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}
     return Pipeline(hand=hand, settings=settings, priors=priors, size=size, **networks)
@@ -365,6 +366,11 @@ def save_settings(folder: Path, settings: Settings, size: int) -> None:
     beside = folder / "pipeline.json.part"
     beside.write_text(json.dumps(content, indent=1) + "\n")
     beside.replace(folder / "pipeline.json")
+
+
+def load_networks(folder: Path, hand: HandModel) -> dict[str, Any]:
+    """The networks in a folder of weights, by the names that `Pipeline` gives them."""
+    return {name: build.load(folder / stage, hand) for name, stage in NETWORKS.items()}
 
 
 def load_settings(folder: Path) -> tuple[Settings, int]:

@@ -13,6 +13,32 @@ from ownhand.metrics import Interval, bootstrap_interval
 REFERENCE = "baseline"
 
 
+def all_tables(records: pa.Table, shapes: pa.Table) -> str:
+    """Everything, as Markdown."""
+    rivals = ("mean", "paper, equal weights", "paper, shuffled confidence", "mean hand")
+    gains = "\n".join(f"- against {rival}: {_words(shape_gain(shapes, 'paper', rival))} mm" for rival in rivals)
+    return f"""## Reconstruction
+
+{error_table(records)}
+
+## Share of the true shape's gain that calibration keeps
+
+{kept_table(records)}
+
+## Shape
+
+{shape_table(shapes)}
+
+Size-free error that the paper's objective with confidence saves (95 % over people):
+
+{gains}
+
+## One person, one size
+
+{spread_table(records)}
+"""
+
+
 def error_table(records: pa.Table) -> str:
     """MPJPE and MPVPE of every row, anchored or not, refined or not, and how far each is below the baseline."""
     lines = [
