@@ -218,7 +218,7 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
         _write_bytes(out / f"{name}.parquet", partial(pq.write_table, table))
     facts = {
         **_provenance(),
-        "data": people.checksum,
+        "data": people.fingerprint,
         "people": len(observations.subject.unique()),
         "pictures": len(people),
         "calibration_pictures": pictures,
