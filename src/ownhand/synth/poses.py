@@ -96,11 +96,11 @@ def _thumb(rng: np.random.Generator, *names: str, noise: float = 5.0) -> np.ndar
     return a + rng.beta(0.5, 2) * (b - a) + _thumb_noise(rng, noise)
 
 
-def _thumb_noise(rng: np.random.Generator, sd: float) -> np.ndarray:
+def _thumb_noise(rng: np.random.Generator, sd: int | float) -> np.ndarray:
     return rng.normal(0, sd, 6) * [0.6, 1, 1, 0.4, 1, 1.4]
 
 
-def _related(rng: np.random.Generator, sd: float) -> np.ndarray:
+def _related(rng: np.random.Generator, sd: int | float) -> np.ndarray:
     """Four deviations, one per finger, of which neighbours share most."""
     return sd * (0.75 * rng.normal() + 0.66 * np.convolve(rng.normal(size=5), [0.71, 0.71], "valid"))
 
