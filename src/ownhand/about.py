@@ -46,7 +46,7 @@ def describe_installation() -> str:
     if not settings.is_file():
         return "\n".join([*lines, "  no weights are shipped with this installation; see `ownhand train --help`"])
     content = json.loads(settings.read_text())
-    for name in ("keypoints", "baseline", "identity"):
+    for name in ("keypoints", "confidence", "identity"):
         file = folder.joinpath(f"{name}.safetensors")
         size = len(file.read_bytes()) / 1e6 if file.is_file() else 0.0
         lines.append(f"  {name:<10} {size:5.1f} MB")

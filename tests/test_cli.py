@@ -1,0 +1,223 @@
+"""Every command as a user types it, with tiny networks that know nothing."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ownhand import cli, pipeline
+from ownhand.data.dataset import ShardDataset
+from ownhand.data.photos import to_image
+
+
+@pytest.fixture
+def ownhand(monkeypatch, capsys):
+    """Run a command; returns exit code, output and errors."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["ownhand", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def weights(tiny_weights, tmp_path_factory):
+    """The tiny weights, made to see a hand everywhere."""
+    folder = tmp_path_factory.mktemp("weights")
+    for file in tiny_weights.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    settings, size = pipeline.load_settings(folder)
+    pipeline.save_settings(folder, replace(settings, min_keypoint_confidence=0.0), size)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(few_pictures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    data = ShardDataset(few_pictures, fields=())
+    for i in range(4):
+        to_image(data[i].image).resize((120, 120)).save(folder / f"p{i}.jpg")
+    return folder
+
+
+def test_calibrate_writes_a_hand_that_info_and_export_read(ownhand, weights, photos, tmp_path):
+    hand = tmp_path / "me.hand"
+    code, out, _ = ownhand("calibrate", photos, "-o", hand, "--weights", weights)
+    assert code == 0
+    assert "from 4 of 4 pictures (assumed field of view 60 degrees)" in out
+    assert re.search(r"length +\d+\.\d mm ± \d+\.\d", out)
+    code, out, _ = ownhand("info", hand)
+    assert code == 0
+    assert re.search(r"p3 +0\.\d+ +\d+\.\d mm", out)
+    for name in ("me.glb", "me.obj", "me.ply"):
+        code, out, _ = ownhand("export", hand, "-o", tmp_path / name, "--side", "left")
+        assert code == 0
+        assert "left hand" in out
+        assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_a_tape_measure_settles_the_length(ownhand, weights, photos, tmp_path):
+    _, out, _ = ownhand(
+        "calibrate", photos, "-o", tmp_path / "a.hand", "--weights", weights, "--length-mm", 200, "--length-std-mm", 0.5
+    )
+    length, error = re.search(r"length +(\d+\.\d) mm ± (\d+\.\d)", out).groups()
+    assert abs(float(length) - 200) < 1
+    assert float(error) <= 0.5
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_reconstruct_writes_what_the_formats_page_promises(ownhand, weights, photos, tmp_path, side):
+    np.save(tmp_path / "K.npy", np.array([[130.0, 0, 60], [0, 130, 60], [0, 0, 1]]))
+    code, _, err = ownhand(
+        "reconstruct", photos, "-o", tmp_path / "out", "--weights", weights, "--side", side, "--K", tmp_path / "K.npy",
+        "--refine",
+    )  # fmt: skip
+    assert code == 0, err
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {f"p{i}{end}" for i in range(4) for end in (".json", ".obj", "_overlay.jpg")}
+    content = json.loads((tmp_path / "out" / "p0.json").read_text())
+    assert content["is_right"] == (side == "right")
+    assert np.shape(content["keypoints"]) == (21, 2)
+    assert np.shape(content["joints"]) == (21, 3)
+    assert np.shape(content["shape"]) == (10,)
+    assert np.shape(content["pose"]["R_parent_joint"]) == (15, 3, 3)
+    assert 0 <= content["confidence"] <= 1
+    assert content["units"]["joints"] == "m, camera frame"
+    assert content["camera"]["source"] == "intrinsics from K.npy"
+    K, joints = np.array(content["camera"]["K"]), np.array(content["joints"])
+    seen = joints @ K.T
+    np.testing.assert_allclose((seen[:, :2] / seen[:, 2:]).mean(0), np.mean(content["keypoints"], 0), atol=25)
+    assert Image.open(tmp_path / "out" / "p0_overlay.jpg").size == (120, 120)
+    code, _, _ = ownhand("export", tmp_path / "out" / "p0.json", "-o", tmp_path / "p0.glb")
+    assert code == 0
+
+
+def test_reconstruct_with_a_hand_uses_its_shape(ownhand, weights, photos, tmp_path):
+    hand = tmp_path / "me.hand"
+    ownhand("calibrate", photos, "-o", hand, "--weights", weights)
+    ownhand("reconstruct", photos, "-o", tmp_path / "out", "--hand", hand, "--weights", weights)
+    shapes = [json.loads((tmp_path / "out" / f"p{i}.json").read_text())["shape"] for i in range(4)]
+    np.testing.assert_allclose(shapes, [json.loads(hand.read_text())["shape"]] * 4, atol=1e-5)
+
+
+def test_demo_writes_one_page_that_needs_nothing_else(ownhand, weights, tmp_path):
+    code, out, err = ownhand("demo", "--out", tmp_path, "--pictures", 3, "--show", 2, "--weights", weights)
+    assert code == 0, err
+    assert "with the calibrated hand" in out
+    text = (tmp_path / "index.html").read_text()
+    assert text.count("<img ") == 3 + 1 + 2 * 4
+    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert (tmp_path / "stranger.hand").exists()
+
+
+def test_synth_train_and_evaluate_work_together(ownhand, tmp_path):
+    for name, seed in (("train", 1), ("val", 2)):
+        words = ("--people", 4, "--pictures", 4, "--size", 64, "--seed", seed, "--workers", 1)
+        assert ownhand("synth", tmp_path / name, *words)[0] == 0
+    code, out, err = ownhand(
+        "train", "tiny", "--data", tmp_path / "train", "--val", tmp_path / "val", "--out", tmp_path / "run",
+        "--length", 0.2, "--workers", 0,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "ready for --weights" in out
+    code, out, err = ownhand(
+        "evaluate",
+        "--data",
+        tmp_path / "val",
+        "--weights",
+        tmp_path / "run",
+        "--out",
+        tmp_path / "results",
+        "--pictures",
+        2,
+    )
+    assert code == 0, err
+    assert "| calibrated |" in out
+    facts = json.loads((tmp_path / "results" / "run.json").read_text())
+    assert facts["people"] == 4
+    assert facts["command"].startswith("ownhand evaluate")
+    assert (tmp_path / "results" / "records.parquet").exists()
+
+
+def test_bad_input_ends_in_one_sentence_and_leaves_nothing_behind(ownhand, weights, photos, tmp_path):
+    (tmp_path / "not.jpg").write_text("not a picture")
+    (tmp_path / "bad.hand").write_text("{}")
+    (tmp_path / "K.txt").write_text("1 2\n3 4")
+    (tmp_path / "file").write_text("a file, no folder")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    some = photos / "p0.jpg"
+    before = sorted(tmp_path.iterdir())
+    cases = {
+        ("calibrate", tmp_path / "not.jpg"): "not.jpg",
+        ("calibrate", empty): "found none",
+        ("calibrate", some, "--weights", tmp_path / "nowhere"): "nowhere",
+        ("calibrate", some, "--weights", weights, "--length-mm", 2): "between 50 and 350 mm",
+        ("calibrate", some, "--weights", weights, "--method", "magic"): "magic",
+        ("calibrate", some, some, "--weights", weights): "two are called p0",
+        ("reconstruct", some, "-o", tmp_path / "file" / "out"): "cannot write there",
+        ("reconstruct", some, "--hand", tmp_path / "bad.hand", "--weights", weights, "-o", empty): "bad.hand",
+        ("reconstruct", some, "--K", tmp_path / "K.txt", "--weights", weights, "-o", empty): "3 x 3",
+        ("reconstruct", some, "--fov", 200, "--weights", weights, "-o", empty): "between 0 and 180",
+        ("info", tmp_path / "bad.hand"): "bad.hand",
+        ("info", tmp_path / "missing.hand"): "cannot read it",
+        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".glb, .obj or .ply",
+        ("demo", "--out", tmp_path / "file" / "demo", "--weights", weights): "cannot write there",
+    }
+    for words, reason in cases.items():
+        if words[0] == "calibrate":
+            words = (*words, "-o", tmp_path / "x.hand")
+        code, _, err = ownhand(*words)
+        assert code == 2, words
+        assert reason in err, (words, err)
+        assert err.count("\n") == 1, (words, err)
+    assert sorted(tmp_path.iterdir()) == before
+    assert not list(empty.iterdir())
+
+
+def test_no_hand_in_view_is_said(ownhand, tiny_weights, photos, tmp_path):
+    settings, size = pipeline.load_settings(tiny_weights)
+    blind = tmp_path / "blind"
+    blind.mkdir()
+    for file in tiny_weights.iterdir():
+        (blind / file.name).write_bytes(file.read_bytes())
+    pipeline.save_settings(blind, replace(settings, min_keypoint_confidence=2.0), size)
+    code, _, err = ownhand("reconstruct", photos, "--weights", blind, "-o", tmp_path / "out")
+    assert code == 2
+    assert "none was recognised in p0, p1, p2, p3" in err
+    code, _, err = ownhand("calibrate", photos, "--weights", blind, "-o", tmp_path / "x.hand")
+    assert code == 2
+    assert not (tmp_path / "x.hand").exists()
+
+
+@pytest.mark.parametrize("words", [("--help",), ("info",)])
+def test_help_and_info_load_nothing_heavy(words):
+    code = (
+        "import sys\nfrom ownhand.cli import main\n"
+        f"sys.argv = ['ownhand', *{words!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'numpy', 'warp', 'transformers', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ownhand" in done.stdout
+
+
+def test_every_command_explains_itself(ownhand):
+    for command in ("demo", "calibrate", "reconstruct", "info", "export", "synth", "train", "evaluate"):
+        code, out, _ = ownhand(command, "--help")
+        assert code == 0
+        assert "usage: ownhand" in out
