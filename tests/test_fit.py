@@ -7,7 +7,8 @@ import roma
 import torch
 from toy import random_pose, toy_hand
 
-from ownhand.fit import _Problem, fit, place
+from ownhand.fit import fit, place
+from ownhand.fit.residuals import Problem
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
 from ownhand.hand.anatomy import joint_limits
@@ -216,7 +217,7 @@ def test_the_jacobian_of_all_residuals_equals_automatic_differentiation(option):
     axes = roma.procrustes(open_hand().axes.double())  # orthonormal to the last digit, which float32 is not
     hand, truth, start, _, keypoints = scene(3, torch.float64, noise=3.0, spread=0.5, make=open_hand)
     everything = option == "all"
-    problem = _Problem(
+    problem = Problem(
         chain=JointChain.of(hand),
         R_start=stacked_rotations(start),
         K=CAMERA.K.double().expand(3, 3, 3),

@@ -1,0 +1,9 @@
+"""A hand of known shape fitted to its 2D keypoints: position first, then pose by Levenberg-Marquardt.
+
+Nothing here is differentiable: fitting happens after training.
+"""
+
+from ownhand.fit.fitting import FitResult, fit
+from ownhand.fit.placing import place
+
+__all__ = ["FitResult", "fit", "place"]
