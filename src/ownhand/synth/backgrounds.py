@@ -21,7 +21,7 @@ RGB = tuple[int, int, int]
 
 CANVAS = 512  # px
 WINDOW = 16  # canvases that a picture may show
-PICTURES_PER_CANVAS = 25
+PICTURES_PER_CANVAS = 40
 
 _LINEAR = linear_from_srgb(np.arange(256, dtype=np.float32) / 255)
 _LETTERS = list("abcdefghijklmnopqrstuvwxyz     ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:-")

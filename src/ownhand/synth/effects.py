@@ -17,7 +17,7 @@ _ENCODED = srgb_from_linear(np.linspace(0, 1, _STEPS))
 
 def photographed(linear: Float[Array, "h w 3"], rng: Rng) -> UInt8[Array, "h w 3"]:
     """A linear picture as a camera stores it (sRGB)."""
-    balance = np.exp(rng.normal(0, 0.06, 3) + rng.normal(0, 0.18)).astype(np.float32)
+    balance = np.exp(rng.normal(0, 0.045, 3) + rng.normal(0, 0.18)).astype(np.float32)
     linear = linear * balance
     if rng.random() < 0.2:
         linear = _moved(linear, rng)

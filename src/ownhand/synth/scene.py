@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import roma
 import torch
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from ownhand.geometry.camera import Camera
 from ownhand.render import Ambient, Light, Material, Mesh, Surface, Texture
@@ -37,7 +37,7 @@ def draw_view(rng: Rng, forearm: Float[Array, "3"]) -> Float[Array, "3 3"]:
     """
     while True:
         if rng.random() < 0.5:
-            R = _rotation(rng.standard_normal(4))
+            R = Rotation.from_quat(rng.standard_normal(4)).as_matrix()
         else:
             about_x = rng.choice([0, np.pi, np.pi / 2, -np.pi / 2], p=[0.35, 0.35, 0.15, 0.15])
             tilt, roll = rng.normal(0, np.deg2rad(28), 2), rng.normal(0, np.deg2rad(55))
@@ -100,7 +100,7 @@ def draw_lights(
     exposure = np.exp(rng.normal(0, 0.22)) * 0.85
     direct = rng.beta(1.6, 1.6)
     lights = []
-    powers = rng.dirichlet([2.5, 1.0, 0.5][: rng.integers(1, 4)])
+    powers = rng.dirichlet([2.5, 1.0, 0.5][: rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2])])
     for power in powers:
         direction = rng.standard_normal(3) + np.array([0, -0.9, -1.0])
         distance = np.exp(rng.uniform(np.log(0.5), np.log(3)))
@@ -160,7 +160,7 @@ def thing_in_front(rng: Rng, joints: Float[Array, "21 3"]) -> Mesh:
     centre = target * rng.uniform(0.72, 0.93) + rng.normal(0, 0.02, 3)
     sizes = np.exp(rng.uniform(np.log(0.008), np.log(0.05), 3))
     sizes[2] *= rng.choice([1, 3])
-    return _thing(rng, centre, sizes, _rotation(rng.standard_normal(4)))
+    return _thing(rng, centre, sizes, Rotation.from_quat(rng.standard_normal(4)).as_matrix())
 
 
 def desk(rng: Rng, verts: Float[Array, "verts 3"]) -> Mesh:
@@ -239,13 +239,8 @@ def _temperature(rng: Rng) -> Array:
     return colour / colour.mean()
 
 
-def _rotation(quaternion: Array) -> Array:
-    q = torch.from_numpy(quaternion / np.linalg.norm(quaternion))
-    return roma.unitquat_to_rotmat(q).numpy()
-
-
 def _about(x: float, y: float, z: float) -> Array:
-    return roma.rotvec_to_rotmat(torch.tensor([x, y, z], dtype=torch.float64)).numpy()
+    return Rotation.from_rotvec([x, y, z]).as_matrix()
 
 
 def _frame(axis: Array) -> Array:

@@ -61,7 +61,7 @@ def draw_look(rng: Rng, is_male: bool) -> Look:
         tone=rng.uniform(0, 5),
         tan=rng.uniform(0, 0.5),
         detail=0.0 if rng.random() < 0.1 else rng.uniform(0.1, 1) ** 1.3,
-        blood=rng.uniform(0.1, 0.9),
+        blood=rng.uniform(0.3, 1.0),
         polish=linear_from_srgb(POLISH[rng.integers(len(POLISH))] / 255 * rng.uniform(0.7, 1.05)) if polished else None,
         nail=rng.uniform(0.02, 0.12) if is_male else rng.uniform(0.04, 0.3),
     )
