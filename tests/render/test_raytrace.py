@@ -8,7 +8,10 @@ import torch
 import trimesh
 
 from ownhand.geometry.camera import Camera
+from ownhand.geometry.meshes import vertex_normals
 from ownhand.render import Ambient, Light, Material, Mesh, Scene, Surface, Texture, render
+from ownhand.render.device import search_tree
+from ownhand.render.kernel_normals import smooth_normals
 
 WHITE = Material(specular=0.0)
 DARK = Ambient.gradient(sky=(0, 0, 0), ground=(0, 0, 0))
@@ -264,6 +267,14 @@ def test_one_surface_may_appear_twice_in_a_scene():
     assert set(np.unique(picture.instance)) == {-1, 0, 1}
     assert picture.instance[32, 16] == 0
     assert picture.instance[32, 48] == 1
+
+
+def test_the_devices_normals_are_those_of_the_plain_function():
+    body = trimesh.creation.torus(0.1, 0.03).subdivide()
+    surface = Surface(faces=body.faces, rest=body.vertices)
+    verts = bent(body.vertices).astype(np.float32)
+    expected = vertex_normals(torch.from_numpy(verts), torch.tensor(body.faces)).numpy()
+    assert np.allclose(smooth_normals(surface, search_tree(surface, verts, "cpu")).numpy(), expected, atol=1e-5)
 
 
 def scene() -> Scene:

@@ -9,13 +9,12 @@ from functools import partial
 from typing import no_type_check
 
 import numpy as np
-import torch
 import warp as wp
 from jaxtyping import Float
 
-from ownhand.geometry.meshes import vertex_normals
 from ownhand.render.checks import checked
 from ownhand.render.device import empty, kept, search_tree, start, uploaded
+from ownhand.render.kernel_normals import smooth_normals
 from ownhand.render.scene import Surface
 
 wp.set_module_options({"enable_backward": False})
@@ -80,8 +79,7 @@ def self_penetration_depth(
         if max(a, b) < count:
             ignored[a, b] = ignored[b, a] = 1
 
-    faces = torch.from_numpy(surface.faces.astype(np.int64))
-    normals = wp.array(vertex_normals(torch.from_numpy(verts), faces).numpy(), dtype=wp.vec3, device=device)
+    normals = smooth_normals(surface, tree)
     exit_face = empty(len(verts), wp.int32, device)
     exit_distance = empty(len(verts), float, device)
     wp.launch(_exits, len(verts), [tree.id, normals, MAX_CROSSINGS, exit_face, exit_distance], device=device)

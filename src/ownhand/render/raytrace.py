@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 import warp as wp
 from jaxtyping import Float, Int
 
 from ownhand.geometry.camera import Camera
-from ownhand.geometry.meshes import vertex_normals
 from ownhand.render import kernel_types
 from ownhand.render.checks import checked
 from ownhand.render.device import empty, kept, search_tree, start, uploaded
+from ownhand.render.kernel_normals import smooth_normals
 from ownhand.render.kernel_shade import shade
 from ownhand.render.kernel_trace import smooth, trace
 from ownhand.render.scene import Mesh, Scene, Surface, Texture
@@ -177,7 +176,10 @@ def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
         instance = kernel_types.Instance()
         instance.mesh = tree.id
         if not mesh.flat:
-            instance.normals = wp.array(_normals(mesh), dtype=wp.vec3, device=device)
+            given = mesh.normals
+            instance.normals = (
+                smooth_normals(surface, tree) if given is None else wp.array(given, dtype=wp.vec3, device=device)
+            )
         instance.flat = int(mesh.flat)
         for name, dtype in (("labels", wp.int32), ("uv", wp.vec2), ("uv_faces", wp.int32)):
             values = getattr(surface, name)
@@ -198,13 +200,6 @@ def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
         out.append(instance)
         keep_alive.append((tree, instance))
     return keep_alive, wp.array(out, dtype=kernel_types.Instance, device=device)
-
-
-def _normals(mesh: Mesh) -> Array:
-    if mesh.normals is not None:
-        return mesh.normals
-    faces = kept(mesh.surface, ("faces",), lambda: torch.from_numpy(mesh.surface.faces.astype(np.int64)))
-    return vertex_normals(torch.from_numpy(mesh.verts), faces).numpy()
 
 
 def _mip_levels(texture: Texture, device: str) -> tuple[wp.array, int]:
