@@ -27,8 +27,8 @@ UNIT = 0.2
 PAPER = {"verts": 1.0, "normals": 0.1, "edges": 1.0, "pose": 1.0, "shape": 1.0}
 """Weights of Kong et al. (2022); without `shape` where the shape is given."""
 
-DENSE = {"heatmaps": 0.1, "parts": 0.1, "depth": 0.1}
-"""Weights to add where dense truth teaches the backbone."""
+DENSE = {"heatmaps": 0.1, "parts": 0.3, "depth": 1.0}
+"""Weights to add where dense truth teaches the backbone: there, the three gradients are about equally strong."""
 
 KEYPOINTS = {"heatmaps": 1.0, "keypoints": 10.0, "keypoint_depth": 1.0}
 """Weights of the keypoint network."""
