@@ -71,9 +71,11 @@ class Stage:
         Raises:
             ValueError: Not exactly one of steps and epochs is given.
         """
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError(f"stage {self.name} needs either steps or epochs, got {self.steps} and {self.epochs}")
-        return self.steps if self.steps is not None else math.ceil(self.epochs * pictures / self.batch)
+        if self.steps is not None and self.epochs is None:
+            return self.steps
+        if self.epochs is not None and self.steps is None:
+            return math.ceil(self.epochs * pictures / self.batch)
+        raise ValueError(f"stage {self.name} needs either steps or epochs, got {self.steps} and {self.epochs}")
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step."""
@@ -103,9 +105,9 @@ class Recipe:
         """The same, with every stage so many times as long."""
 
         def scale(stage: Stage) -> Stage:
-            if stage.steps is None:
-                return replace(stage, epochs=stage.epochs * factor)
-            return replace(stage, steps=max(1, round(stage.steps * factor)), warmup=round(stage.warmup * factor))
+            steps = stage.steps and max(1, round(stage.steps * factor))
+            epochs = stage.epochs and stage.epochs * factor
+            return replace(stage, steps=steps, epochs=epochs, warmup=round(stage.warmup * factor))
 
         return replace(self, stages=tuple(scale(stage) for stage in self.stages))
 
@@ -135,10 +137,10 @@ def _stages(
     return tuple(stages)
 
 
-_COLOURS = {"brightness": 32 / 255, "contrast": (0.5, 1.5), "saturation": (0.5, 1.5), "hue_deg": 18.0}
+_COLOURS: dict[str, Any] = {"brightness": 32 / 255, "contrast": (0.5, 1.5), "saturation": (0.5, 1.5), "hue_deg": 18.0}
 """The paper's augmentation."""
 
-_WEAR = {"balance": 0.1, "grey": 0.05, "blur": 0.2, "jpeg": 0.15, "noise": 0.04, "patches": 0.3}
+_WEAR: dict[str, Any] = {"balance": 0.1, "grey": 0.05, "blur": 0.2, "jpeg": 0.15, "noise": 0.04, "patches": 0.3}
 
 TINY = Recipe(
     name="tiny",

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -151,10 +151,11 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
         return {"finished": True, "step": steps, "steps": steps, "best": describe(result)["extra"].get("best")}
 
     torch.manual_seed(hash_seed(task.seed))
-    network = _network(stage, task).to(fabric.device, memory_format=torch.channels_last)
+    network = _network(stage, task).to(fabric.device)
+    network = network.to(memory_format=torch.channels_last)  # pyright: ignore
     kept = deepcopy(network).requires_grad_(False).eval() if stage.ema else network
     model = fabric.setup_module(_Objective(network, task.hand, stage.loss), move_to_device=False)
-    optimizer = fabric.setup_optimizers(_optimizer(stage, network))
+    optimizer: Any = fabric.setup_optimizers(_optimizer(stage, network))
 
     modules = {"network": network} | ({"kept": kept} if stage.ema else {})
     step, best = 0, None
@@ -279,8 +280,9 @@ def validate(network: Estimator, data: ShardDataset, stage: Stage, hand: HandMod
             values["shape_error"] = metrics.shape_error(prediction.shape, sample.shape)
         for name, x in values.items():
             sums[name] += torch.tensor([x.double().sum().item(), x.numel()])
-    totals = {name: fabric.all_reduce(x.to(fabric.device), reduce_op="sum") for name, x in sorted(sums.items())}
-    return {name: (total[0] / total[1]).item() for name, total in totals.items()}
+    for name, x in sorted(sums.items()):
+        sums[name] = cast(Tensor, fabric.all_reduce(x.to(fabric.device), reduce_op="sum"))
+    return {name: (total[0] / total[1]).item() for name, total in sums.items()}
 
 
 def _network(stage: Stage, task: _Task) -> Estimator:
@@ -366,7 +368,7 @@ def _stop(fabric: Fabric, minutes: float | None) -> Iterator[Callable[[], bool]]
 
     def must_stop() -> bool:
         stop = torch.tensor(float(asked or time.monotonic() > end), device=fabric.device)
-        return bool(fabric.all_reduce(stop, reduce_op="sum") > 0)
+        return cast(Tensor, fabric.all_reduce(stop, reduce_op="sum")).item() > 0
 
     try:
         yield must_stop
@@ -378,7 +380,7 @@ def _stop(fabric: Fabric, minutes: float | None) -> Iterator[Callable[[], bool]]
 @contextmanager
 def _repeatable(fabric: Fabric) -> Iterator[None]:
     """On a CPU, the same numbers from the same steps: PyTorch's scattered sums otherwise depend on timing."""
-    deterministic, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic
+    deterministic, filled = torch.are_deterministic_algorithms_enabled(), cast(Any, torch.utils.deterministic)
     before = filled.fill_uninitialized_memory
     torch.use_deterministic_algorithms(deterministic or fabric.device.type == "cpu")
     filled.fill_uninitialized_memory = False

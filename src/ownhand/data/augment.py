@@ -101,7 +101,7 @@ def _move(sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, 
     longer = max(height, width)
     size = longer if config.size is None else config.size
     angle = _between(-1.0, 1.0, turn) * math.radians(config.angle_deg)
-    scale = _between(*(math.log(s) for s in config.scale), grow).exp()
+    scale = _between(math.log(config.scale[0]), math.log(config.scale[1]), grow).exp()
     shift = torch.stack([_between(-config.shift, config.shift, u) for u in (x, y)], -1)
     side = longer / scale
     centre = torch.tensor([width / 2, height / 2]) + shift * side[:, None]
