@@ -65,6 +65,17 @@ def fifth_power(x: float) -> float:
 
 @wp.func
 @no_type_check
+def ambient_reflectance(f0: wp.vec3, f90: wp.vec3, roughness: float, n_view: float) -> wp.vec3:
+    """Share of even light that GGX mirrors towards the camera (Karis 2014, "Physically based shading on mobile")."""
+    x = 1.0 - roughness
+    a = wp.min(x * x, wp.pow(2.0, -9.28 * n_view)) * x + 0.0425 - 0.0275 * roughness
+    scale = 1.04 - 0.572 * roughness - 1.04 * a
+    offset = 1.04 * a - 0.04 + 0.022 * roughness
+    return f0 * scale + f90 * offset
+
+
+@wp.func
+@no_type_check
 def reflected(
     instance: Instance, point: TexturedPoint, position: wp.vec3, direction: wp.vec3, arriving: wp.vec4, open: float,
     lighting: Lighting,
@@ -114,8 +125,7 @@ def reflected(
         bounced = ((open * (2.0404 * a - 0.3324) + (0.6417 - 4.7951 * a)) * open + (2.7552 * a + 0.6903)) * open
         total[c] += a * ambient[c] * wp.max(open, bounced)
     mirror = ambient_light(lighting, 2.0 * wp.dot(n, view) * n - view)
-    grazing = fifth_power(1.0 - n_view) * (1.0 - instance.roughness)
-    total += wp.cw_mul(mirror, f0 + rise * grazing) * open
+    total += wp.cw_mul(mirror, ambient_reflectance(f0, f0 + rise, instance.roughness, n_view)) * open
     return total
 
 
