@@ -229,4 +229,5 @@ def coverage(
 ) -> dict[float, float]:
     """Share of people whose truth lies within the ellipsoid that should hold each share of them."""
     squared = standardised(error, covariance).square().sum(-1)
-    return {level: (squared <= chi2.ppf(level, error.shape[-1])).double().mean().item() for level in levels}
+    limits = {level: float(chi2.ppf(level, error.shape[-1])) for level in levels}
+    return {level: (squared <= limit).double().mean().item() for level, limit in limits.items()}
