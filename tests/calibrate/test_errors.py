@@ -191,6 +191,7 @@ def test_bad_input_is_refused_in_a_sentence(monkeypatch):
         ("people with confidence", lambda: choose_weight_map([])),
         ("people with confidence", lambda: choose_weight_map(known)),
         ("as `to_dict` writes it", lambda: ErrorModel.from_dict({"person": 1})),
+        ("as `to_dict` writes it", lambda: ErrorModel.from_dict({**errors.to_dict(), "picture": [[1.0]]})),
     ]
     for sentence, call in cases:
         with pytest.raises(ValueError, match=sentence):

@@ -42,6 +42,14 @@ class ErrorModel:
     method: str
     model_id: str
 
+    def __post_init__(self) -> None:
+        n = len(self.person)
+        for matrix in (self.person, self.picture, self.gain):
+            if matrix is not None and (matrix.shape != (n, n) or not matrix.isfinite().all()):
+                raise ValueError(f"expected an error model of finite {n} x {n} matrices, got one {tuple(matrix.shape)}")
+        if (self.gain is None) != (self.offset is None):
+            raise ValueError("expected an error model with both gain and offset, or neither")
+
     def covariance(self, k_effective: float) -> Float[Tensor, "shapes shapes"]:
         return self.person + self.picture / k_effective
 
