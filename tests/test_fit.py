@@ -160,7 +160,7 @@ def test_a_gross_outlier_spoils_the_plain_fit_but_not_the_robust_one():
         relative_error(fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, robust=c).joints, joints)
         for c in (None, 3.0)
     )
-    assert robust < 0.4 * plain
+    assert robust < 0.5 * plain
 
 
 def test_relative_depth_tells_what_the_picture_hides():
@@ -358,3 +358,6 @@ def test_nonsense_is_refused_in_a_sentence():
         fit(hand[1:], start, keypoints, confidence, CAMERA, prior)
     with pytest.raises(ValueError, match="keypoint_depth needs a prior with depth_sigma"):
         fit(hand, start, keypoints, confidence, CAMERA, prior, keypoint_depth=confidence)
+    deep = replace(prior, depth_sigma=torch.full((21,), 0.01))
+    with pytest.raises(ValueError, match="expected finite keypoint_depth"):
+        fit(hand, start, keypoints, confidence, CAMERA, deep, keypoint_depth=confidence * torch.nan)

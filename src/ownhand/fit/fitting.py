@@ -55,7 +55,7 @@ def fit(
     robust: float | None = None,
     size_sigma: float | None = None,
     max_iterations: int = 15,
-    tolerance: float = 1e-3,
+    tolerance: float = 3e-3,
 ) -> FitResult:
     """Pose and position of a hand of known shape, most probable given keypoints and a first pose.
 
@@ -81,10 +81,11 @@ def fit(
             error, in standard deviations, at which half of the bound is reached.
         size_sigma: If given, the size is fitted as well, with this standard deviation of its logarithm.
         max_iterations: Steps at most.
-        tolerance: Converged when a step promises to lower the cost by less than this share.
+        tolerance: Converged with a step that promises to lower the cost by less than this share. The default leaves the
+            pose a small part of its standard deviation away from the optimum.
 
     Raises:
-        ValueError: Shapes disagree, confidence is negative or not a number, a keypoint with confidence, or its depth, is
+        ValueError: Shapes disagree, confidence is negative or not a number, a keypoint with confidence or its depth is
             not finite, or there is `keypoint_depth` but the prior has no `depth_sigma`.
     """
     with torch.no_grad():
