@@ -20,8 +20,11 @@ EVERYTHING = losses.PAPER | losses.DENSE | losses.KEYPOINTS | losses.CONFIDENCE
 def samples(n: int = 3) -> HandSample:
     pose, shape = random_pose(n, seed=1), torch.randn(n, 10)
     pose.t_cam_root[:, :2] *= 0.2
+    pose.t_cam_root[:, 0] += 0.5 * 40 / 68.6
     posed = HAND.shaped(shape).posed(pose)
-    camera = Camera(K=Camera.from_fov(50.0, SIZE).K.expand(n, 3, 3), size=SIZE)
+    K = Camera.from_fov(50.0, SIZE).K
+    K[0, 2] -= 40  # a crop 30 degrees off the optical axis
+    camera = Camera(K=K.expand(n, 3, 3), size=SIZE)
     labels = torch.randint(0, 34, (n, *CELLS)).repeat_interleave(4, 1).repeat_interleave(4, 2)
     return HandSample(
         image=torch.zeros(n, 3, *SIZE),
@@ -41,21 +44,26 @@ def perfect(sample: HandSample) -> tuple[Prediction, Auxiliary]:
     """The prediction of one who knows the truth."""
     at_origin = replace(sample.pose, t_cam_root=torch.zeros(len(sample), 3))
     posed = HAND.shaped(sample.shape).posed(at_origin)
-    length = hand_length(sample.joints)[:, None]
+    length, axis = hand_length(sample.joints)[:, None], sample.camera.crop_frame()[..., 2]
+    relative = torch.einsum("bjc,bc->bj", sample.joints - sample.joints[:, :1], axis)
     prediction = Prediction(
         pose=at_origin,
         shape=sample.shape,
         joints=posed.joints,
         verts=posed.verts,
         keypoints=sample.keypoints,
-        keypoint_depth=(sample.joints[..., 2] - sample.joints[:, :1, 2]) / length,
+        keypoint_depth=relative / length,
     )
     target = losses.heatmap_target(sample.keypoints / 4, *CELLS, sigma=1.0)
-    labels, depth = sample.labels[:, 2::4, 2::4].long(), sample.depth[:, 2::4, 2::4]
+    labels, depth = sample.labels[:, 2::4, 2::4].long(), torch.zeros(len(sample), *CELLS)
+    for b, row, col in (sample.depth[:, 2::4, 2::4] > 0).nonzero().tolist():
+        pixel = torch.tensor([[4 * col + 2.0, 4 * row + 2.0]])
+        seen = sample.camera[b].unproject(pixel, sample.depth[b, 4 * row + 2, 4 * col + 2, None] / 1000)[0]
+        depth[b, row, col] = (seen - sample.joints[b, 0]) @ axis[b] / length[b, 0]
     auxiliary = Auxiliary(
         heatmap_logits=target.clamp_min(1e-30).log(),
         part_logits=40.0 * torch.nn.functional.one_hot(labels, 34).permute(0, 3, 1, 2),
-        depth=(depth / 1000 - sample.joints[:, :1, 2:]) / length[..., None],
+        depth=depth,
         scores=torch.zeros(len(sample), 2),
     )
     return prediction, auxiliary
@@ -218,7 +226,7 @@ def test_depth_is_compared_where_the_hand_is_only():
     on_hand = auxiliary.depth + 0.3 * hand
     expected = [torch.zeros(3), torch.full((3,), 0.3)]
     for depth, value in zip((off_hand, on_hand), expected, strict=True):
-        found = losses.depth_loss(depth, sample.depth, sample.joints)
+        found = losses.depth_loss(depth, sample.depth, sample.joints, sample.camera)
         torch.testing.assert_close(found, value, atol=1e-5, rtol=1e-5)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from ownhand import metrics
 from ownhand.data.sample import HandSample
 from ownhand.estimators.base import Auxiliary, Prediction, full_precision
+from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandModel, HandPose
 
 UNIT = 0.2
@@ -89,13 +90,16 @@ def training_loss(
             _given(prediction.keypoints, "prediction.keypoints"), sample.keypoints, size
         ),
         "keypoint_depth": lambda: keypoint_depth_loss(
-            _given(prediction.keypoint_depth, "prediction.keypoint_depth"), sample.joints
+            _given(prediction.keypoint_depth, "prediction.keypoint_depth"), sample.joints, sample.camera
         ),
         "parts": lambda: part_loss(
             _given(auxiliary.part_logits, "auxiliary.part_logits"), _given(sample.labels, "sample.labels")
         ),
         "depth": lambda: depth_loss(
-            _given(auxiliary.depth, "auxiliary.depth"), _given(sample.depth, "sample.depth"), sample.joints
+            _given(auxiliary.depth, "auxiliary.depth"),
+            _given(sample.depth, "sample.depth"),
+            sample.joints,
+            sample.camera,
         ),
         "rank_shape": lambda: ranking_loss(score(0), metrics.shape_error(*shapes())),
         "rank_size_free": lambda: ranking_loss(
@@ -221,16 +225,17 @@ def keypoint_loss(
 
 
 def keypoint_depth_loss(
-    depth: Float[Tensor, "*batch 21"], joints: Float[Tensor, "*batch 21 3"]
+    depth: Float[Tensor, "*batch 21"], joints: Float[Tensor, "*batch 21 3"], camera: Camera
 ) -> Float[Tensor, "*batch"]:
     """Mean absolute error of the joints' depths relative to the wrist [lengths of the hand].
 
     Args:
-        depth: Predicted.
+        depth: Predicted, along the ray through the picture's centre.
         joints: True joints, camera frame [m].
+        camera: Intrinsics of the picture.
     """
-    truth = (joints[..., 2] - joints[..., :1, 2]) / metrics.hand_length(joints)[..., None]
-    return (depth - truth).abs().mean(-1)
+    along = _along_central_ray(joints, camera)
+    return (depth - (along - along[..., :1]) / metrics.hand_length(joints)[..., None]).abs().mean(-1)
 
 
 def part_loss(
@@ -243,18 +248,32 @@ def part_loss(
 
 
 def depth_loss(
-    depth: Float[Tensor, "*batch rows cols"], truth: Float[Tensor, "*batch h w"], joints: Float[Tensor, "*batch 21 3"]
+    depth: Float[Tensor, "*batch rows cols"],
+    truth: Float[Tensor, "*batch h w"],
+    joints: Float[Tensor, "*batch 21 3"],
+    camera: Camera,
 ) -> Float[Tensor, "*batch"]:
     """Mean absolute error, where the hand is, of its depth relative to the wrist [lengths of the hand].
 
     Args:
-        depth: Predicted.
+        depth: Predicted, along the ray through the picture's centre.
         truth: Depth along the optical axis [mm], 0 where no hand is.
         joints: True joints, camera frame [m].
+        camera: Intrinsics of the picture.
     """
-    truth = _at_cells(truth, depth.shape[-2:])
-    relative = (truth / 1000 - joints[..., :1, None, 2]) / metrics.hand_length(joints)[..., None, None]
-    return _masked_mean((depth - relative).abs().flatten(-2), (truth > 0).flatten(-2))
+    (rows, cols), (height, width) = depth.shape[-2:], camera.size
+    ys, xs = (torch.arange(n).to(depth) + 0.5 for n in (rows, cols))
+    x, y = torch.meshgrid(xs * (width / cols), ys * (height / rows), indexing="xy")
+    pixels = torch.stack([x, y], -1).flatten(0, 1).expand(*joints.shape[:-2], rows * cols, 2)
+    truth = _at_cells(truth, (rows, cols)).flatten(-2) / 1000
+    along = _along_central_ray(camera.unproject(pixels, truth), camera)
+    wrist = _along_central_ray(joints[..., :1, :], camera)
+    relative = (along - wrist) / metrics.hand_length(joints)[..., None]
+    return _masked_mean((depth.flatten(-2) - relative).abs(), truth > 0)
+
+
+def _along_central_ray(points: Float[Tensor, "*batch n 3"], camera: Camera) -> Float[Tensor, "*batch n"]:
+    return (points @ camera.crop_frame()[..., 2:])[..., 0]
 
 
 def ranking_loss(

@@ -27,7 +27,8 @@ class Prediction(TensorStruct):
         verts: Its mesh [m].
         keypoints: The 21 joints in the picture [px].
         keypoint_confidence: Confidence of each keypoint in [0, 1].
-        keypoint_depth: Depth of each joint relative to the wrist, divided by the hand's length.
+        keypoint_depth: How much farther than the wrist each joint is along the ray through the picture's centre (a
+            crop does not show how far it was cut from the optical axis), divided by the hand's length.
         confidence: How good the predicted shape is: larger is better, comparable between pictures of one estimator.
     """
 
@@ -60,7 +61,7 @@ class Auxiliary(TensorStruct):
     Attributes:
         heatmap_logits: Where each of the 21 joints is; softmax over rows and columns gives probabilities.
         part_logits: What is at each place: the classes of `HandSample.labels`.
-        depth: Depth of the hand at each place relative to the wrist, divided by the hand's length.
+        depth: Depth of the hand at each place, relative to the wrist and measured as `Prediction.keypoint_depth`.
         scores: Confidence by each of the targets of `confidence.TARGETS`.
     """
 
