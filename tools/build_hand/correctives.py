@@ -10,15 +10,17 @@ from collections import defaultdict
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
 
 from ownhand.hand.kinematics import forward_kinematics
 from ownhand.hand.skeleton import PARENTS_16
 from tools.build_hand.rig import Rig
 from tools.build_hand.shapes import vertex_normals
+from tools.build_hand.skinning import neighbour_average
 
 SMOOTHINGS = 8
 LARGEST = 0.010  # corrections are cut off here [m]
+LEAST_SPREAD = 0.3  # corrections may not press a face below this share of its area
+FOLD_ROUNDS = 15
 RIDGE = 0.5
 JOINTS_PER_VERTEX = 4
 CHUNK = 100
@@ -59,21 +61,40 @@ def mush_corrections(rig: Rig, faces: np.ndarray, R: np.ndarray) -> np.ndarray:
         posed = np.einsum("pvab,vb->pva", blend, rig.verts) + shift
         back = np.linalg.solve(blend, (mush(posed) - posed)[..., None])[..., 0]
         length = np.linalg.norm(back, axis=-1, keepdims=True)
-        out[start : start + CHUNK] = back * np.minimum(1, LARGEST / np.maximum(length, 1e-12))
+        back *= np.minimum(1, LARGEST / np.maximum(length, 1e-12))
+        out[start : start + CHUNK] = _without_folds(rig.verts, faces, blend, shift, back)
     return out
+
+
+def _without_folds(verts, faces, blend, shift, offsets) -> np.ndarray:
+    """Shrink corrections [poses verts 3] where they would fold the skin over itself, until they do not."""
+    rest = _face_normals(verts, faces)
+    turned = np.einsum("pfkab,fb->pfa", blend[:, faces], rest) / 3
+    for _ in range(FOLD_ROUNDS):
+        posed = np.einsum("pvab,pvb->pva", blend, verts + offsets) + shift
+        folded = (turned * _face_normals(posed, faces)).sum(-1) <= LEAST_SPREAD * (rest**2).sum(-1)
+        pose, face = np.nonzero(folded)
+        if not len(pose):
+            break
+        shrink = np.ones(offsets.shape[:2])
+        shrink[pose[:, None], faces[face]] = 0.7
+        offsets = offsets * shrink[..., None]
+    return offsets
+
+
+def _face_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Normals [*any faces 3] as long as twice the face's area."""
+    p = verts[..., faces, :]
+    return np.cross(p[..., 1, :] - p[..., 0, :], p[..., 2, :] - p[..., 0, :])
 
 
 class _DeltaMush:
     """Smooths posed vertices [poses verts 3] and adds the rest detail in the smooth surface's frames."""
 
     def __init__(self, verts: np.ndarray, faces: np.ndarray):
-        n = len(verts)
-        ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-        ends = np.unique(np.concatenate([ends, ends[:, ::-1]]), axis=0)
-        adjacency = coo_array((np.ones(len(ends)), ends.T), shape=(n, n)).tocsr()
-        self.average = adjacency.multiply(1 / adjacency.sum(1)[:, None]).tocsr()
+        self.average = neighbour_average(faces, len(verts))
         self.faces = faces
-        self.beside = np.zeros(n, int)
+        self.beside = np.zeros(len(verts), int)
         self.beside[faces.ravel()] = np.roll(faces, -1, 1).ravel()
         smooth = self._smooth(verts[None])
         self.detail = np.einsum("pvji,pvj->pvi", self._frames(smooth), verts[None] - smooth)[0]

@@ -9,7 +9,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import root
 
 from tools.build_hand.cut import Cut
-from tools.build_hand.skinning import diffuse_weights
+from tools.build_hand.skinning import diffuse_weights, neighbour_average
 from tools.build_hand.survey import MEAN, measure
 
 # Buryanov & Kotiuk 2010 [m], thumb to little: the thumb's metacarpal and phalanges, else three phalanges.
@@ -20,6 +20,7 @@ PULP = 0.004
 LENGTHS = BONES + [0, 0, PULP]
 PALM_LENGTH = MEAN[0] / 1000 - LENGTHS[2].sum()  # wrist crease to middle MCP
 FINGER_GIRTH = 1.07  # MakeHuman's fingers are slender
+WEB_SMOOTHINGS = 5
 SPLAY = np.radians([0.0, 8.0, 0.0, -9.0, -20.0])  # of the rest fingers; towards the thumb is positive
 
 # Places in MakeHuman's own mesh [m].
@@ -61,7 +62,7 @@ def rig(cut: Cut) -> Rig:
         warp = _Warp(*girths, stretch=PALM_LENGTH / joints[7, 0])
         new_joints, new_tips = _flat_joints(joints, tips, warp)
         new_verts = _reshape(verts, weights, joints, tips, new_joints, new_tips, warp)
-        return Rig(new_verts, new_joints, new_tips, tip_verts, weights)
+        return Rig(_round_webs(new_verts, cut, weights), new_joints, new_tips, tip_verts, weights)
 
     def excess(girths: np.ndarray) -> np.ndarray:
         return (measure(reshaped(girths), cut) - MEAN)[2:]
@@ -158,6 +159,16 @@ def _reshape(verts, weights, joints, tips, new_joints, new_tips, warp: _Warp) ->
         end, new_end = (tips[j // 3 - 1], new_tips[j // 3 - 1]) if j % 3 == 0 else (joints[j + 1], new_joints[j + 1])
         out += weights[:, [j]] * _follow(verts, joints[j], end, new_joints[j], new_end)
     return out
+
+
+def _round_webs(verts: np.ndarray, cut: Cut, weights: np.ndarray) -> np.ndarray:
+    """Smooth the webs, which are sharp once the fingers lie closer: skin shared by two fingers moves to its neighbours' mean."""
+    second, first = np.sort(weights[:, 1:].reshape(-1, 5, 3).sum(2), 1)[:, -2:].T
+    shared = np.clip(4 * first * second, 0, 1)[:, None]
+    average = neighbour_average(cut.faces, len(verts))
+    for _ in range(WEB_SMOOTHINGS):
+        verts = verts + 0.5 * shared * (average @ verts - verts)
+    return verts
 
 
 def _follow(x, a, b, new_a, new_b) -> np.ndarray:

@@ -18,6 +18,7 @@ _LOW, _HIGH = np.moveaxis(np.rad2deg(joint_limits().numpy()), -1, 0)
 DIP_PER_PIP = 0.62
 CONVERGENCE = np.array([-4.0, 0.0, 5.0, 12.0])  # abduction at full curl: fingers splayed at rest close into a fist
 TOGETHER = np.array([-4.0, 0.0, 5.0, 13.0])  # abduction that closes the flat hand
+PULLED = np.array([0.0, 0.12, 0.3, 0.2])  # a bent neighbour's share of MCP flexion that a straight finger cannot resist
 SPREAD = np.array([9.0, 1.0, -7.0, -10.0])  # abduction that opens it wide
 
 # Thumb angles: base twist, base abduction, base flexion, MCP abduction, MCP flexion, IP flexion.
@@ -105,6 +106,12 @@ def _related(rng: np.random.Generator, sd: int | float) -> np.ndarray:
     return sd * (0.75 * rng.normal() + 0.66 * np.convolve(rng.normal(size=5), [0.71, 0.71], "valid"))
 
 
+def _pulled(mcp: np.ndarray) -> np.ndarray:
+    """MCP flexion of fingers whose tendons are tied to their neighbours'."""
+    padded = np.pad(mcp, 1)
+    return np.maximum(mcp, PULLED * np.maximum(padded[:-2], padded[2:]))
+
+
 def _spread(rng: np.random.Generator) -> np.ndarray:
     return TOGETHER + rng.beta(1.2, 1.2) * (SPREAD - TOGETHER)
 
@@ -134,7 +141,7 @@ def _counting(rng: np.random.Generator) -> np.ndarray:
         thumb = _thumb(rng, "across")
     else:
         thumb = THUMB_ON_CURLED[int(np.argmin(straight))] + np.abs(rng.normal(0, 2, 6)) * [0, 1, 0, 0, 0, -1]
-    return _hand(rng, thumb, mcp, pip, _spread(rng))
+    return _hand(rng, thumb, _pulled(mcp), pip, _spread(rng))
 
 
 def _pinch(rng: np.random.Generator) -> np.ndarray:
@@ -190,7 +197,7 @@ def _free(rng: np.random.Generator) -> np.ndarray:
     """Each finger on its own."""
     curl = np.clip(rng.beta(1, 1.2) + rng.normal(0, 0.25, 4), 0, 1)
     mcp, pip = -12 + 86 * curl + rng.normal(0, 8, 4), 90 * np.clip(curl + rng.normal(0, 0.15, 4), 0, 1)
-    return _hand(rng, _thumb(rng, "relaxed", "wide", "palmar", "up", noise=6.0), mcp, pip, _spread(rng))
+    return _hand(rng, _thumb(rng, "relaxed", "wide", "palmar", "up", noise=6.0), _pulled(mcp), pip, _spread(rng))
 
 
 # What hands do, how often, and the noise of every angle (little where skin touches) [degrees].
