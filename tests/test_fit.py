@@ -163,12 +163,15 @@ def test_a_gross_outlier_spoils_the_plain_fit_but_not_the_robust_one():
     assert robust < 0.5 * plain
 
 
-def test_relative_depth_tells_what_the_picture_hides():
+@pytest.mark.parametrize("shift", [0.0, 500.0])
+def test_relative_depth_along_the_central_ray_tells_what_the_picture_hides(shift):
     hand, _, start, joints, keypoints = scene(n=50, noise=1.0)
+    crop = Crop(T_crop_image=torch.tensor([[1.0, 0, shift], [0, 1, 0], [0, 0, 1]]), size=CAMERA.size)
+    camera, keypoints = crop.camera(CAMERA), crop.keypoints(keypoints)
     prior = replace(PosePrior.isotropic(0.3, 1.0), depth_sigma=torch.full((21,), 0.003))
-    depth = joints[..., 2] - joints[:, :1, 2] + 0.003 * torch.randn(50, 21)
-    without = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior)
-    given = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, keypoint_depth=depth)
+    depth = (joints - joints[:, :1]) @ camera.crop_frame()[:, 2] + 0.003 * torch.randn(50, 21)
+    without = fit(hand, start, keypoints, sure(keypoints), camera, prior)
+    given = fit(hand, start, keypoints, sure(keypoints), camera, prior, keypoint_depth=depth)
     assert relative_error(given.joints, joints) < 0.6 * relative_error(without.joints, joints)
 
 
@@ -221,6 +224,7 @@ def test_the_jacobian_of_all_residuals_equals_automatic_differentiation(option):
         chain=JointChain.of(hand),
         R_start=stacked_rotations(start),
         K=CAMERA.K.double().expand(3, 3, 3),
+        central_ray=torch.nn.functional.normalize(torch.randn(3, 3, dtype=torch.float64), dim=-1),
         keypoints=keypoints,
         precision=torch.rand(3, 21, dtype=torch.float64),
         whitening=torch.randn(48, 48, dtype=torch.float64),

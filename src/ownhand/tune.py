@@ -65,7 +65,7 @@ def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) 
     """The errors of both regressors' poses and of the keypoint network."""
     seen, truth = observations.seen, observations.pose
     joints = hand.shaped(observations.shape).posed(truth).joints
-    depth = joints[..., 2] - joints[..., :1, 2]
+    depth = ((joints - joints[..., :1, :]) @ seen.camera.crop_frame()[..., 2:])[..., 0]
     length = metrics.hand_length(joints)[..., None]
     noise = {
         "keypoint_error": seen.keypoints - observations.keypoints,

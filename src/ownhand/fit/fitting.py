@@ -76,7 +76,8 @@ def fit(
         camera: Intrinsics; batch axes broadcast.
         prior: Errors to expect from the networks.
         limits: Joint limits; none by default.
-        keypoint_depth: Depth of each joint relative to the wrist [m], weighted by `prior.depth_sigma`.
+        keypoint_depth: How much farther than the wrist each joint is along the ray through the picture's centre [m],
+            weighted by `prior.depth_sigma`.
         robust: If given, the cost of a keypoint, and of its depth, is bounded (Geman & McClure 1985); the number is the
             error, in standard deviations, at which half of the bound is reached.
         size_sigma: If given, the size is fitted as well, with this standard deviation of its logarithm.
@@ -94,6 +95,7 @@ def fit(
             chain=_flat_chain(JointChain.of(hand), batch),
             R_start=stacked_rotations(pose).reshape(-1, 16, 3, 3),
             K=camera.K.to(keypoints).expand(*batch, 3, 3).reshape(-1, 3, 3),
+            central_ray=camera.crop_frame()[..., 2].to(keypoints).expand(*batch, 3).reshape(-1, 3),
             keypoints=torch.where(confidence[..., None] > 0, keypoints, 0).reshape(-1, 21, 2),
             precision=torch.where(confidence > 0, 1 / prior.sigma(confidence), 0).reshape(-1, 21),
             whitening=prior.whitening(),

@@ -28,6 +28,7 @@ class Problem(TensorStruct):
     chain: JointChain
     R_start: Float[Tensor, "*batch 16 3 3"]
     K: Float[Tensor, "*batch 3 3"]
+    central_ray: Float[Tensor, "*batch 3"]
     keypoints: Float[Tensor, "*batch 21 2"]
     precision: Float[Tensor, "*batch 21"]
     whitening: Float[Tensor, "48 48"]
@@ -103,10 +104,12 @@ class Problem(TensorStruct):
 
     def _relative_depth(self, joints: Tensor, by_state: Tensor, depth: Tensor, precision: Tensor) -> Block:
         precision = torch.where(self.precision > 0, precision, torch.zeros_like(self.precision))
-        residuals = (joints[..., 2] - torch.where(precision > 0, depth, torch.zeros_like(depth))) * precision
+        along = (joints @ self.central_ray[..., None])[..., 0]
+        residuals = (along - torch.where(precision > 0, depth, torch.zeros_like(depth))) * precision
         weight, cost = self._bounded(residuals.square())
-        jacobian = by_state[..., 2, :] * (weight * precision)[..., None]
-        jacobian[..., 50] = 0  # relative to the wrist: t_z does not count
+        along_by_state = (self.central_ray[:, None, None] @ by_state)[..., 0, :]
+        jacobian = along_by_state * (weight * precision)[..., None]
+        jacobian[..., 48:51] = 0  # relative to the wrist: t does not count
         return residuals * weight, jacobian, cost
 
     def _bounded(self, square: Float[Tensor, "batch k"]) -> tuple[Float[Tensor, "batch k"], Float[Tensor, "batch"]]:
