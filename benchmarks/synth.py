@@ -21,8 +21,8 @@ from ownhand.synth import generator as module
 from ownhand.synth.generator import BLOCK, Generator
 
 BOUNDS = {128: 50, 224: 20}
-STAGES = ("_block", "background", "skin_texture", "render", "photographed")
-ROUNDS, PICTURES, PER_PERSON = 5, 4 * BLOCK, 50
+STAGES = ("bent_hands", "background", "skin_texture", "render", "photographed")
+ROUNDS, PICTURES, PER_PERSON = 5, 2 * BLOCK, 50
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
             stages.append({**spent, "everything else": total - sum(spent.values())})
         print(f"{size} px: {median(rates):.1f} pictures/s per core, {median(rates) / bound:.2f} x the bound of {bound}")
         for name in stages[0]:
-            print(f"  {name.strip('_'):16s} {median(s[name] for s in stages) / PICTURES * 1e3:6.2f} ms per picture")
+            print(f"  {name:16s} {median(s[name] for s in stages) / PICTURES * 1e3:6.2f} ms per picture")
 
 
 def _timed(name: str, function: Callable, spent: dict[str, float]) -> Callable:

@@ -1,4 +1,4 @@
-"""The forearm, which bends at the wrist while the hand keeps still, and the sleeve that may cover it."""
+"""The forearm, which bends at the wrist while the hand keeps still."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.hand.builtin import open_hand
-from ownhand.render import Material, Mesh, Surface
 
 Array = np.ndarray
 Rng = np.random.Generator
@@ -61,43 +60,3 @@ def _share() -> Tensor:
     x = open_hand(forearm=True).template[hand_verts() :, 0]
     t = ((x.max() + 0.004 - x) / FULLY_BENT).clamp(0, 1)
     return t * t * (3 - 2 * t)
-
-
-def sleeve(verts: Float[Array, "verts 3"], normals: Float[Array, "verts 3"], rng: Rng) -> Mesh:
-    """A sleeve that ends somewhere on the forearm.
-
-    Args:
-        verts: Hand and forearm, camera frame [m].
-        normals: Their outward unit normals.
-        rng: Chooses its end, width, folds and colour.
-    """
-    faces, ring = _rings()
-    kept = faces[(ring[faces] >= rng.choice(min(6, ring.max()))).all(1)]
-    used, corners = np.unique(kept, return_inverse=True)
-    place = open_hand(forearm=True).template.numpy()[used]
-    phase = rng.uniform(0, 2 * np.pi, 3)
-    folds = np.sin(place[:, 0] * rng.uniform(90, 250) + 40 * place[:, 1] + phase[0])
-    folds = folds + np.sin(place @ rng.normal(0, 80, 3) + phase[1])
-    gap = rng.uniform(0.003, 0.01)
-    outwards = gap * (1 + rng.uniform(0, 0.3) * folds)
-    colour = rng.uniform(0.02, 0.8) * np.clip(1 + rng.normal(0, 0.35, 3) * (rng.random() < 0.6), 0.1, 2)
-    return Mesh(
-        verts=verts[used] + normals[used] * outwards[:, None],
-        surface=Surface(faces=corners.reshape(-1, 3), labels=np.ones(len(kept), np.int32)),
-        material=Material(colour=tuple(np.clip(colour, 0.01, 0.9).tolist()), specular=0.02, roughness=0.9),
-    )
-
-
-@lru_cache(maxsize=1)
-def _rings() -> tuple[Array, Array]:
-    """The forearm's faces, and how many edges each vertex is from the hand (hand: -1)."""
-    faces = open_hand(forearm=True).faces.numpy()
-    arm = faces[len(open_hand().faces) :]
-    ring = np.full(faces.max() + 1, -1)
-    reached = np.intersect1d(arm, np.arange(hand_verts()))
-    number = 0
-    while len(reached):
-        ring[reached] = number
-        beside = np.unique(arm[np.isin(arm, reached).any(1)])
-        reached, number = beside[ring[beside] < 0], number + 1
-    return arm, ring

@@ -7,37 +7,32 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ownhand.data.sample import HandSample
-from ownhand.geometry.meshes import vertex_normals
-from ownhand.hand.anatomy import ABDUCTION
+from ownhand.geometry.camera import Camera
 from ownhand.hand.builtin import open_hand
-from ownhand.hand.model import HandModel, HandPose
-from ownhand.hand.skeleton import PARENTS_16
+from ownhand.hand.model import HandPose
 from ownhand.render import Mesh, Picture, Scene, Surface, render
-from ownhand.render.queries import self_penetration_depth
-from ownhand.synth import forearm, scene
+from ownhand.synth import forearm, scene, things, worn
 from ownhand.synth.backgrounds import background
 from ownhand.synth.effects import photographed
-from ownhand.synth.population import draw_people
-from ownhand.synth.poses import sample_poses
+from ownhand.synth.posing import BLOCK, BentHand, bent_hands, person
 from ownhand.synth.skin import skin_texture
 from ownhand.synth.skin_map import part_labels
 
 Array = np.ndarray
+Rng = np.random.Generator
 
-VERSION = 1
-"""Counts changes to what a (seed, index) shows."""
+VERSION = 2
+"""Counts changes to what a (seed, index) shows. 2: watches, calmer surfaces behind, no hand wholly hidden."""
 
-BLOCK = 32  # pictures posed together
-TRIES = 5  # poses drawn per picture until one does not penetrate itself
+HELD, IN_FRONT, DESK, SLEEVE, WATCH = 0.15, 0.1, 0.25, 0.3, 0.1  # shares of the pictures
 VIEWS = 8  # drawn until one does not show where the forearm ends
-DEEPEST = 0.003  # metres that one part of the hand may sink into another: soft flesh
-HELD, IN_FRONT, DESK, SLEEVE = 0.15, 0.1, 0.25, 0.3  # shares of the pictures
+SEEN = 8  # joints that things must leave visible
 
-_POSES, _VIEW, _PEOPLE = 1, 2, 3  # independent streams of random numbers
+_VIEW = 2  # stream of random numbers
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class Generator:
 
     def person(self, number: int) -> tuple[Float[Tensor, "shapes"], bool]:
         """Shape of a person and whether he is a man."""
-        return _person(self.seed, number)
+        return person(self.seed, number)
 
     def __getitem__(self, index: int) -> HandSample:
         """Picture `index` with all its labels; no batch axes.
@@ -73,168 +68,74 @@ class Generator:
         """
         if index < 0:
             raise IndexError(f"expected an index of at least 0, got {index}")
-        block = _block(self.seed, self.pictures_per_person, index // BLOCK)
         rng = np.random.default_rng([self.seed, index, _VIEW])
-        return self._taken(index, block[index % BLOCK], rng)
-
-    def _taken(self, index: int, hand: _RestingHand, rng: np.random.Generator) -> HandSample:
-        """Place a bent hand before a camera, light it and take the picture."""
+        hand = bent_hands(self.seed, self.pictures_per_person, index // BLOCK)[index % BLOCK]
         subject = index // self.pictures_per_person
-        for _ in range(VIEWS):
-            R = scene.draw_view(rng, hand.forearm)
-            t, camera = scene.draw_camera(rng, hand.joints @ R.T, self.size)
-            if not scene.shows_stump(camera, hand.joints @ R.T + t, forearm.LENGTH * R @ hand.forearm + t):
-                break
+        shape, is_male = self.person(subject)
+        R, t, camera = _view(rng, hand, self.size)
         verts, joints = (np.asarray(x @ R.T + t, np.float32) for x in (hand.verts, hand.joints))
+
+        texture = skin_texture(self.seed, subject, is_male, 256 if self.size < 160 else 512)
         normals = np.asarray(hand.normals @ R.T, np.float32)
-        texture = skin_texture(self.seed, subject, self.person(subject)[1], 256 if self.size < 160 else 512)
         skin = Mesh(verts=verts, surface=_skin_surface(), material=scene.skin_material(texture, rng), normals=normals)
-        meshes = [skin]
-        things = []
-        if rng.random() < HELD:
-            things.append(scene.held_object(rng, joints, -(R @ hand.dorsal)))
-        if rng.random() < IN_FRONT:
-            things.append(scene.thing_in_front(rng, joints))
-        if rng.random() < SLEEVE:
-            meshes.append(forearm.sleeve(verts, normals, rng))
-        first_thing = len(meshes)
-        meshes += things
-        if rng.random() < DESK:
-            meshes.append(scene.desk(rng, verts))
+        body = [skin, *_worn(rng, verts, normals)]
+        objects = _objects(rng, joints, -(R @ hand.dorsal))
+        desk = [things.desk(rng, verts)] if rng.random() < DESK else []
         behind = background(self.seed, index, self.size, rng)
         lights, ambient = scene.draw_lights(rng, joints.mean(0), behind)
-        drawn = render(
-            Scene(meshes=tuple(meshes), lights=lights, ambient=ambient), camera, seed=int(rng.integers(2**31))
-        )
-        image = photographed(drawn.over(behind), rng)
+        light_seed = int(rng.integers(2**31))
 
-        torch_joints = torch.from_numpy(joints)
-        keypoints = camera.project(torch_joints)
+        keypoints = camera.project(torch.from_numpy(joints))
+        for shown in (objects, []):
+            meshes = (*body, *shown, *desk)
+            drawn = render(Scene(meshes=meshes, lights=lights, ambient=ambient), camera, seed=light_seed)
+            visible = _visible(keypoints.numpy(), joints, drawn, range(len(body), len(body) + len(shown)))
+            if visible.sum() >= SEEN:
+                break
+        image = photographed(drawn.over(behind), rng)
         labels = np.where(drawn.label > 0, drawn.label, 0).astype(np.uint8)
-        on_hand = labels >= 2
-        pose = HandPose(
-            R_cam_root=torch.from_numpy(np.asarray(R, np.float32)),
-            R_parent_joint=hand.R_parent_joint,
-            t_cam_root=torch_joints[0],
-        )
+        depth = np.where(labels >= 2, drawn.depth * 1000, 0).astype(np.float32)
         return HandSample(
             image=torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255),
             camera=camera,
             keypoints=keypoints,
-            visible=torch.from_numpy(_visible(keypoints.numpy(), joints, drawn, first_thing, len(things))),
-            joints=torch_joints,
-            pose=pose,
-            shape=self.person(subject)[0],
+            visible=torch.from_numpy(visible),
+            joints=torch.from_numpy(joints),
+            pose=HandPose(
+                R_cam_root=torch.from_numpy(np.asarray(R, np.float32)),
+                R_parent_joint=hand.R_parent_joint,
+                t_cam_root=torch.from_numpy(joints[0]),
+            ),
+            shape=shape,
             subject=torch.tensor(subject),
             is_right=torch.tensor(True),
             labels=torch.from_numpy(labels),
-            depth=torch.from_numpy(np.where(on_hand, drawn.depth * 1000, 0).astype(np.float32)),
+            depth=torch.from_numpy(depth),
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _RestingHand:
-    """A person's bent hand and forearm in the hand's frame, wrist at the origin [m].
-
-    Attributes:
-        forearm: Direction from wrist to elbow.
-        dorsal: Direction from the palm to the back of the hand.
-    """
-
-    verts: Float[Array, "verts 3"]
-    normals: Float[Array, "verts 3"]
-    joints: Float[Array, "21 3"]
-    forearm: Float[Array, "3"]
-    dorsal: Float[Array, "3"]
-    R_parent_joint: Float[Tensor, "15 3 3"]
-
-
-@lru_cache(maxsize=4)
-def _block(seed: int, pictures_per_person: int, number: int) -> list[_RestingHand]:
-    """The bent hands of BLOCK consecutive pictures. Double precision: rounding must not depend on who else is in."""
-    first = number * BLOCK
-    indices = range(first, first + BLOCK)
-    model = _double_model()
-    shape = torch.stack([_person(seed, i // pictures_per_person)[0] for i in indices]).double()
-    shaped = model.shaped(shape)
-    R = natural_poses(seed, first, BLOCK, shape)
-    posed = shaped.posed(_unmoved(R))
-    bends = np.stack([forearm.draw_bend(np.random.default_rng([seed, i, _POSES, 1])) for i in indices])
-    verts = forearm.bent(posed.verts, torch.from_numpy(bends))
-    normals = vertex_normals(verts, model.faces)
-    elbows = forearm.direction(torch.from_numpy(bends))
-    palm_back = model.axes[6, :, ABDUCTION].numpy()
-    return [
-        _RestingHand(
-            verts=verts[k].numpy(),
-            normals=normals[k].numpy(),
-            joints=posed.joints[k].numpy(),
-            forearm=elbows[k].numpy(),
-            dorsal=palm_back,
-            R_parent_joint=R[k].float(),
-        )
-        for k in range(BLOCK)
-    ]
-
-
-def natural_poses(
-    seed: int, first: int, count: int, shape: Float[Tensor, "count shapes"]
-) -> Float[Tensor, "count 15 3 3"]:
-    """Poses of pictures `first` on that do not penetrate themselves, unless TRIES poses in a row did.
-
-    Args:
-        seed: Of the pictures.
-        first: Index of the first picture.
-        count: How many.
-        shape: Who poses.
-    """
-    model = open_hand()
-    chosen = sample_poses(count, _pose_seed(seed, 0), model.axes, first=first)
-    waiting = np.arange(count)
-    for attempt in range(TRIES):
-        if attempt:
-            tried = [sample_poses(1, _pose_seed(seed, attempt), model.axes, first=first + int(k)) for k in waiting]
-            chosen[waiting] = torch.cat(tried)
-        depth = penetration(chosen[waiting], shape[waiting])
-        waiting = waiting[depth > DEEPEST]
-        if not len(waiting):
+def _view(rng: Rng, hand: BentHand, size: int) -> tuple[Float[Array, "3 3"], Float[Array, "3"], Camera]:
+    """R_cam_root, t_cam_root and the camera of the crop."""
+    for _ in range(VIEWS):
+        R = scene.draw_view(rng, hand.forearm)
+        joints = hand.joints @ R.T
+        t, camera = scene.draw_camera(rng, joints, size)
+        if not scene.shows_stump(camera, joints + t, forearm.LENGTH * R @ hand.forearm + t):
             break
-    return chosen.double()
+    return R, t, camera
 
 
-def penetration(R_parent_joint: Float[Tensor, "n 15 3 3"], shape: Float[Tensor, "n shapes"]) -> Float[Array, "n"]:
-    """How deep each hand sinks into itself at worst [m]."""
-    model = open_hand()
-    verts = model.shaped(shape.float()).posed(_unmoved(R_parent_joint)).verts.numpy()
-    return np.array([self_penetration_depth(v, _parts_surface(), ignore=_NEIGHBOURS).max() for v in verts])
+def _worn(rng: Rng, verts: Float[Array, "verts 3"], normals: Float[Array, "verts 3"]) -> list[Mesh]:
+    choice = rng.random()
+    if choice < SLEEVE:
+        return [worn.sleeve(verts, normals, rng)]
+    return list(worn.watch(verts, normals, rng)) if choice < SLEEVE + WATCH else []
 
 
-def _unmoved(R_parent_joint: Float[Tensor, "n 15 3 3"]) -> HandPose:
-    """A pose in the hand's own frame, wrist at the origin."""
-    n, like = len(R_parent_joint), R_parent_joint
-    return HandPose(
-        R_cam_root=torch.eye(3).to(like).expand(n, 3, 3), R_parent_joint=R_parent_joint, t_cam_root=like.new_zeros(n, 3)
-    )
-
-
-_BASES = (1, 4, 7, 10, 13)
-_NEIGHBOURS = (*((j, PARENTS_16[j]) for j in range(1, 16)), *((j, k) for j in _BASES for k in _BASES))
-"""Parts that touch anyway."""
-
-
-def _pose_seed(seed: int, attempt: int) -> int:
-    return int(np.random.SeedSequence([seed, attempt, _POSES]).generate_state(1)[0])
-
-
-@lru_cache(maxsize=64)
-def _person(seed: int, number: int) -> tuple[Tensor, bool]:
-    shape, is_male = draw_people(1, seed, first=number)
-    return shape[0], bool(is_male[0])
-
-
-@lru_cache(maxsize=1)
-def _double_model() -> HandModel:
-    return open_hand(forearm=True).to(torch.float64)
+def _objects(rng: Rng, joints: Float[Array, "21 3"], palm: Float[Array, "3"]) -> list[Mesh]:
+    """Things that may hide the hand; `palm` is where the palm looks."""
+    held = [things.held_object(rng, joints, palm)] if rng.random() < HELD else []
+    return held + ([things.thing_in_front(rng, joints)] if rng.random() < IN_FRONT else [])
 
 
 @lru_cache(maxsize=1)
@@ -249,21 +150,12 @@ def _skin_surface() -> Surface:
     )
 
 
-@lru_cache(maxsize=1)
-def _parts_surface() -> Surface:
-    model = open_hand()
-    return Surface(
-        faces=model.faces.numpy(),
-        labels=model.skin_weights[model.faces].sum(1).argmax(1).numpy(),
-        rest=model.template.numpy(),
-    )
-
-
-def _visible(keypoints: Array, joints: Array, drawn: Picture, first_thing: int, things: int) -> Array:
-    """Joints inside the picture that no thing in front of them hides."""
+def _visible(
+    keypoints: Float[Array, "21 2"], joints: Float[Array, "21 3"], drawn: Picture, objects: range
+) -> Bool[Array, "21"]:
+    """Joints inside the picture that none of the scene's meshes `objects` hides."""
     height, width = drawn.depth.shape
     inside = ((keypoints >= 0) & (keypoints < [width, height])).all(-1)
     column, row = np.clip(keypoints.astype(int), 0, [width - 1, height - 1]).T
-    instance = drawn.instance[row, column]
-    behind = (instance >= first_thing) & (instance < first_thing + things) & (drawn.depth[row, column] < joints[:, 2])
-    return inside & ~behind
+    hidden = np.isin(drawn.instance[row, column], objects) & (drawn.depth[row, column] < joints[:, 2])
+    return inside & ~hidden

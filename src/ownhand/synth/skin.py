@@ -87,9 +87,9 @@ def paint(look: Look, rng: Rng, surface: SkinMap) -> Texture:
     s, dorsal, palmar = look.detail, surface.dorsal, 1 - surface.dorsal
     tone, height = np.full(len(dorsal), look.tone, np.float32), np.zeros(len(dorsal), np.float32)
 
-    # Pigment: paler palms, with a border that wanders; tan, blotches, freckles, moles.
+    # Pigment: paler palms (the forearm is hardly paler inside), their border wanders; tan, blotches, freckles, moles.
     border = np.clip(dorsal + 0.5 * dorsal * palmar * noise("blotch"), 0, 1)
-    tone += look.tan * border + (1 - border) * (-0.55 * look.tone - 0.1)
+    tone += look.tan * border + (1 - border) * (0.15 + 0.85 * surface.hand) * (-0.55 * look.tone - 0.1)
     tone += s * (0.09 * noise("patch") + 0.06 * noise("blotch") + 0.05 * noise("mottle") + 0.05 * noise("grain"))
     if rng.random() < 0.3:
         freckles = np.clip(noise("mottle") + 0.4 * noise("grain") - 1.6, 0, 1) * border
@@ -97,7 +97,7 @@ def paint(look: Look, rng: Rng, surface: SkinMap) -> Texture:
     tone += _moles(rng, surface) * dorsal * s
 
     # Blood: knuckles, fingertips, the mounds of the palm.
-    blush = 0.55 * surface.knuckle * dorsal + 0.5 * surface.tip + palmar * (0.22 + 0.35 * surface.mound)
+    blush = 0.55 * surface.knuckle * dorsal + 0.5 * surface.tip + palmar * surface.hand * (0.22 + 0.35 * surface.mound)
     blood = look.blood * (0.15 + blush) * (1 + s * (0.4 * noise("patch") + 0.5 * noise("blotch")))
     blood += s * look.blood * (0.10 * noise("mottle") + 0.08 * noise("grain")) * (0.4 + palmar)
 

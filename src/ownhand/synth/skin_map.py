@@ -50,8 +50,8 @@ class SkinMap:
         nearest: For each texel of the square, the nearest one of the list.
         position: On the mean rest hand [m].
         dorsal: 1 on the back, 0 on the palmar side, soft between.
-        knuckle, tip, mound, palm, back: Shares of these regions, 0 to 1; `back` is the back of hand and forearm
-            without the fingers, `mound` the thumb's and the little finger's mound and the finger pads.
+        hand, knuckle, tip, mound, palm, back: Shares of these regions, 0 to 1; `hand` ends at the wrist, `back` is
+            the back of hand and forearm without the fingers, `mound` the mounds of thumb, little finger and pads.
         nail: Share of nail, and `nail_along` from its root (0) to its edge (1).
         creases: Across the palmar side of the finger joints.
         wrinkles: Across their dorsal side.
@@ -61,6 +61,7 @@ class SkinMap:
     nearest: Int[Array, "size size"]
     position: Float[Array, "texels 3"]
     dorsal: Float[Array, "texels"]
+    hand: Float[Array, "texels"]
     knuckle: Float[Array, "texels"]
     tip: Float[Array, "texels"]
     mound: Float[Array, "texels"]
@@ -158,6 +159,7 @@ def skin_map(size: int) -> SkinMap:
         nearest=nearest,
         position=position,
         dorsal=dorsal,
+        hand=_smooth(position[:, 0], -0.012, 0.012),
         knuckle=near(joints[[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]], 0.013),
         tip=near(tips, 0.012),
         mound=(1 - dorsal) * np.maximum(near(mounds, 0.016), 0.7 * near(tips, 0.016)),

@@ -1,0 +1,168 @@
+"""Materials as flat pictures (sRGB, PIL): plain, wood, tiles, stripes, cloth, stone, prints, text.
+
+Every material is a function of (rng, (width, height)).
+"""
+
+from __future__ import annotations
+
+import colorsys
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+Array = np.ndarray
+Rng = np.random.Generator
+RGB = tuple[int, int, int]
+
+_LETTERS = list("abcdefghijklmnopqrstuvwxyz     ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:-")
+
+
+def any_colour(rng: Rng) -> RGB:
+    """A colour as things have them: many are dull."""
+    if rng.random() < 0.12:
+        return skin_colour(rng)
+    value = rng.uniform(0.08, 0.95)
+    saturation = rng.beta(1.1, 3.0) if rng.random() < 0.75 else rng.uniform(0.4, 1)
+    return tuple(int(255 * c) for c in colorsys.hsv_to_rgb(rng.random(), saturation, value))  # pyright: ignore
+
+
+def skin_colour(rng: Rng) -> RGB:
+    light = rng.uniform(0.25, 0.95)
+    return tuple(int(255 * np.clip(light * c + rng.normal(0, 0.02), 0, 1)) for c in (1, 0.8, 0.68))  # pyright: ignore
+
+
+def fractal(rng: Rng, size: tuple[int, int], *, octaves: int = 5, roughness: float = 0.55, first: int = 3) -> Array:
+    """Noise of zero mean and unit variance, `[h w]`, coarse to fine."""
+    width, height = size
+    total = np.zeros((height, width), np.float32)
+    for octave in range(octaves):
+        cells = first * 2**octave
+        grid = Image.fromarray(rng.standard_normal((cells + 3, cells + 3), dtype=np.float32))
+        total += roughness**octave * np.asarray(grid.resize(size, Image.Resampling.BICUBIC, box=(1, 1, cells, cells)))
+    total -= total.mean()
+    return total / (total.std() + 1e-6)
+
+
+def coloured(base: RGB, values: Array, strength: float) -> Image.Image:
+    """`base` brightened and darkened by `values`."""
+    gain = np.clip(1 + strength * values, 0.1, 2.5)[..., None]
+    return Image.fromarray(np.clip(np.array(base, np.float32) * gain, 0, 255).astype(np.uint8))
+
+
+def plain(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    noise = fractal(rng, size, octaves=int(rng.integers(3, 7)), roughness=rng.uniform(0.4, 0.9))
+    return coloured(any_colour(rng), noise, rng.uniform(0.0, 0.12))
+
+
+def grain(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    """Wood: stretched noise through a sine."""
+    width, height = size
+    thin = fractal(rng, (max(width // 16, 8), height), octaves=5, roughness=0.8)
+    long = np.asarray(Image.fromarray(thin).resize(size, Image.Resampling.BICUBIC))
+    rings = np.sin(long * rng.uniform(2, 6) + np.linspace(0, rng.uniform(5, 60), height, dtype=np.float32)[:, None])
+    hue = rng.uniform(0.04, 0.11)
+    base = tuple(int(255 * c) for c in colorsys.hsv_to_rgb(hue, rng.uniform(0.15, 0.65), rng.uniform(0.2, 0.9)))
+    wood = coloured(base, rings * 0.6 + long, rng.uniform(0.03, 0.14))  # pyright: ignore
+    if rng.random() < 0.5:
+        draw, step = ImageDraw.Draw(wood), int(rng.uniform(40, 130))
+        for y in range(int(rng.integers(step)), height, step):
+            draw.line([(0, y), (width, y)], fill=tuple(c // 3 for c in base), width=2)
+    return wood if rng.random() < 0.5 else wood.transpose(Image.Transpose.TRANSPOSE).resize(size)
+
+
+def tiles(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    image = plain(rng, size)
+    draw, colour, width = ImageDraw.Draw(image), any_colour(rng), int(rng.integers(1, 5))
+    across, down = rng.uniform(18, 120, 2)
+    if rng.random() < 0.5:
+        down = across
+    second = any_colour(rng) if rng.random() < 0.4 else None
+    for row, y in enumerate(np.arange(0, size[1], down)):
+        shift = across / 2 if (row % 2 and across != down) else 0
+        for column, x in enumerate(np.arange(-shift, size[0], across)):
+            fill = second if second and (row + column) % 2 else None
+            draw.rectangle((x, y, x + across, y + down), fill=fill, outline=colour, width=width)
+    return image
+
+
+def stripes(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    image = plain(rng, size)
+    draw = ImageDraw.Draw(image, "RGBA")
+    for direction in range(1 + int(rng.random() < 0.5)):
+        step, colour = rng.uniform(8, 70), (*any_colour(rng), int(rng.uniform(90, 255)))
+        for x in np.arange(0, max(size), step):
+            box = (x, 0, x + step * 0.45, size[1]) if direction else (0, x, size[0], x + step * 0.45)
+            draw.rectangle(box, fill=colour)
+    return image
+
+
+def weave(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    """Cloth with threads and folds."""
+    x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
+    step = rng.uniform(1.2, 3.5)
+    threads = np.sin(x / step) * np.sin(y / step)
+    folds = np.sin(fractal(rng, size, octaves=3, roughness=0.35, first=2) * rng.uniform(0.5, 3))
+    return coloured(any_colour(rng), threads * rng.uniform(0, 0.5) + folds, rng.uniform(0.05, 0.2))
+
+
+def _blots(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    """Marble, stone, leaves, carpets: noise mapped to a few colours."""
+    noise = fractal(rng, size, octaves=6, roughness=rng.uniform(0.5, 0.95), first=int(rng.integers(2, 14)))
+    if rng.random() < 0.3:
+        noise = -np.abs(noise) * 2 + 0.8
+    ramp = np.array([any_colour(rng) for _ in range(4)], np.float32)
+    if rng.random() < 0.85:
+        ramp = ramp[:1] * rng.uniform(0.55, 1.35, (4, 1))
+    table = np.stack([np.interp(np.linspace(-2, 2, 256), [-1.5, -0.4, 0.4, 1.5], ramp[:, c]) for c in range(3)], -1)
+    return Image.fromarray(np.clip(table, 0, 255).astype(np.uint8)[np.clip((noise + 2) * 64, 0, 255).astype(np.uint8)])
+
+
+def _printed(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    """Cloth or paper with a repeated little motif."""
+    image = plain(rng, size)
+    step = int(rng.uniform(16, 70))
+    motif = Image.new("RGBA", (step, step))
+    draw = ImageDraw.Draw(motif)
+    for _ in range(int(rng.integers(1, 6))):
+        x, y = rng.uniform(0, step, 2)
+        r = rng.uniform(0.06, 0.3) * step
+        shape = draw.ellipse if rng.random() < 0.7 else draw.rectangle
+        shape((x - r, y - r, x + r, y + r), fill=(*any_colour(rng), 255))
+    jitter = rng.uniform(0, 0.5) * step
+    for y in range(-step, size[1], step):
+        for x in range(-step, size[0], step):
+            dx, dy = (rng.uniform(-jitter, jitter, 2)).astype(int)
+            image.paste(motif, (x + int(dx), y + int(dy)), motif)
+    return image
+
+
+def text(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    image = Image.new("RGB", size, any_colour(rng) if rng.random() < 0.4 else (int(rng.uniform(190, 255)),) * 3)
+    ink = (int(rng.uniform(0, 80)),) * 3 if rng.random() < 0.7 else any_colour(rng)
+    write_lines(rng, ImageDraw.Draw(image), (0, 0, *size), ink)
+    return image
+
+
+def write_lines(rng: Rng, draw: ImageDraw.ImageDraw, box: tuple[int | float, ...], ink: RGB) -> None:
+    """Lines of letters inside a box."""
+    x0, y0, x1, y1 = box
+    height = float(np.exp(rng.uniform(np.log(6), np.log(40))))
+    font = _font(int(height))
+    line = max(int((x1 - x0) / height * 1.8), 1)
+    for y in np.arange(y0 + height * 0.4, y1 - height, height * 1.35)[:30]:
+        draw.text((x0 + height * 0.4, y), "".join(rng.choice(_LETTERS, min(line, 60))), fill=ink, font=font)
+
+
+@lru_cache(maxsize=64)
+def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(height)
+
+
+_MATERIALS = (plain, grain, tiles, stripes, weave, _blots, _printed, text)
+_MATERIAL_SHARES = (0.3, 0.14, 0.08, 0.08, 0.14, 0.14, 0.08, 0.04)
+
+
+def material(rng: Rng, size: tuple[int, int]) -> Image.Image:
+    size = (max(size[0], 8), max(size[1], 8))
+    return _MATERIALS[rng.choice(len(_MATERIALS), p=_MATERIAL_SHARES)](rng, size)

@@ -1,0 +1,150 @@
+"""Hands bent but not yet placed: whose they are, natural poses without self-penetration, the wrist.
+
+Pictures are posed in blocks of a fixed size, in double precision: what a picture shows must not depend on which others
+were asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ownhand.geometry.meshes import vertex_normals
+from ownhand.hand.anatomy import ABDUCTION
+from ownhand.hand.builtin import open_hand
+from ownhand.hand.model import HandModel, HandPose
+from ownhand.hand.skeleton import PARENTS_16
+from ownhand.render import Surface
+from ownhand.render.queries import self_penetration_depth
+from ownhand.synth import forearm
+from ownhand.synth.population import draw_people
+from ownhand.synth.poses import sample_poses
+
+Array = np.ndarray
+
+BLOCK = 32  # pictures posed together
+TRIES = 5  # poses drawn per picture until one does not penetrate itself
+DEEPEST = 0.003  # metres that one part of the hand may sink into another: soft flesh
+
+_POSES = 1  # stream of random numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class BentHand:
+    """A person's bent hand and forearm in the hand's frame, wrist at the origin [m].
+
+    Attributes:
+        forearm: Direction from wrist to elbow.
+        dorsal: Direction from the palm to the back of the hand.
+    """
+
+    verts: Float[Array, "verts 3"]
+    normals: Float[Array, "verts 3"]
+    joints: Float[Array, "21 3"]
+    forearm: Float[Array, "3"]
+    dorsal: Float[Array, "3"]
+    R_parent_joint: Float[Tensor, "15 3 3"]
+
+
+@lru_cache(maxsize=4)
+def bent_hands(seed: int, pictures_per_person: int, number: int) -> list[BentHand]:
+    """The hands of block `number`: BLOCK consecutive pictures, each as Generator's `seed` and `index` say."""
+    first = number * BLOCK
+    indices = range(first, first + BLOCK)
+    model = _double_model()
+    shape = torch.stack([person(seed, i // pictures_per_person)[0] for i in indices]).double()
+    shaped = model.shaped(shape)
+    R = natural_poses(seed, first, BLOCK, shape)
+    posed = shaped.posed(_unmoved(R))
+    bends = np.stack([forearm.draw_bend(np.random.default_rng([seed, i, _POSES, 1])) for i in indices])
+    verts = forearm.bent(posed.verts, torch.from_numpy(bends))
+    normals = vertex_normals(verts, model.faces)
+    elbows = forearm.direction(torch.from_numpy(bends))
+    palm_back = model.axes[6, :, ABDUCTION].numpy()
+    return [
+        BentHand(
+            verts=verts[k].numpy(),
+            normals=normals[k].numpy(),
+            joints=posed.joints[k].numpy(),
+            forearm=elbows[k].numpy(),
+            dorsal=palm_back,
+            R_parent_joint=R[k].float(),
+        )
+        for k in range(BLOCK)
+    ]
+
+
+def natural_poses(
+    seed: int, first: int, count: int, shape: Float[Tensor, "count shapes"]
+) -> Float[Tensor, "count 15 3 3"]:
+    """Poses of pictures `first` on that do not penetrate themselves, unless TRIES poses in a row did.
+
+    Args:
+        seed: Of the pictures.
+        first: Index of the first picture.
+        count: How many.
+        shape: Who poses.
+    """
+    model = open_hand()
+    chosen = sample_poses(count, _pose_seed(seed, 0), model.axes, first=first)
+    waiting = np.arange(count)
+    for attempt in range(TRIES):
+        if attempt:
+            tried = [sample_poses(1, _pose_seed(seed, attempt), model.axes, first=first + int(k)) for k in waiting]
+            chosen[waiting] = torch.cat(tried)
+        depth = penetration(chosen[waiting], shape[waiting])
+        waiting = waiting[depth > DEEPEST]
+        if not len(waiting):
+            break
+    return chosen.double()
+
+
+def penetration(R_parent_joint: Float[Tensor, "n 15 3 3"], shape: Float[Tensor, "n shapes"]) -> Float[Array, "n"]:
+    """How deep each hand sinks into itself at worst [m]."""
+    model = open_hand()
+    verts = model.shaped(shape.float()).posed(_unmoved(R_parent_joint)).verts.numpy()
+    return np.array([self_penetration_depth(v, _parts_surface(), ignore=_NEIGHBOURS).max() for v in verts])
+
+
+def _unmoved(R_parent_joint: Float[Tensor, "n 15 3 3"]) -> HandPose:
+    """A pose in the hand's own frame, wrist at the origin."""
+    n, like = len(R_parent_joint), R_parent_joint
+    return HandPose(
+        R_cam_root=torch.eye(3).to(like).expand(n, 3, 3), R_parent_joint=R_parent_joint, t_cam_root=like.new_zeros(n, 3)
+    )
+
+
+_BASES = (1, 4, 7, 10, 13)
+_NEIGHBOURS = (*((j, PARENTS_16[j]) for j in range(1, 16)), *((j, k) for j in _BASES for k in _BASES))
+"""Parts that touch anyway."""
+
+
+def _pose_seed(seed: int, attempt: int) -> int:
+    return int(np.random.SeedSequence([seed, attempt, _POSES]).generate_state(1)[0])
+
+
+@lru_cache(maxsize=64)
+def person(seed: int, number: int) -> tuple[Float[Tensor, "shapes"], bool]:
+    """Shape of a person and whether he is a man."""
+    shape, is_male = draw_people(1, seed, first=number)
+    return shape[0], bool(is_male[0])
+
+
+@lru_cache(maxsize=1)
+def _double_model() -> HandModel:
+    return open_hand(forearm=True).to(torch.float64)
+
+
+@lru_cache(maxsize=1)
+def _parts_surface() -> Surface:
+    model = open_hand()
+    return Surface(
+        faces=model.faces.numpy(),
+        labels=model.skin_weights[model.faces].sum(1).argmax(1).numpy(),
+        rest=model.template.numpy(),
+    )
