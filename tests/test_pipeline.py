@@ -141,7 +141,7 @@ def test_settings_survive_on_disk(tiny_weights):
     settings = load(tiny_weights).settings
     assert settings.made_by == {"command": "a test"}
     assert settings.min_keypoint_confidence == content["min_keypoint_confidence"]
-    assert set(settings.error_models) == {"paper", "bayes"}
+    assert set(settings.error_models) == {"paper", "robust", "mean", "bayes"}
 
 
 def test_the_public_names_exist():

@@ -211,7 +211,7 @@ def evaluate(
     return pa.concat_tables(records), pa.concat_tables(shapes)
 
 
-METHODS = ("paper", "mean", "median", "top-k", "bayes")
+METHODS = ("paper", "robust", "mean", "median", "top-k", "bayes")
 
 
 def _person_shapes(

@@ -47,7 +47,7 @@ class Seen(TensorStruct):
         camera: Intrinsics of the crops.
         keypoints: The 21 joints in the crop [px].
         keypoint_confidence: Their confidence in [0, 1].
-        keypoint_depth: Their depth relative to the wrist, divided by the hand's length.
+        keypoint_depth: Their depth relative to the wrist along the crop's central ray, divided by the hand's length.
         pose: The baseline's pose, wrist at the origin.
         shape: The baseline's shape.
         confidence: How good the baseline's shape is.

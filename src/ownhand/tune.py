@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,23 @@ from typing import Any
 from torch import Tensor
 
 from ownhand import metrics
-from ownhand.calibrate import KnownPerson, choose_weight_map, fit_error_model, shape_metric
+from ownhand.calibrate import (
+    ErrorModel,
+    KnownPerson,
+    Method,
+    WeightMap,
+    choose_weight_map,
+    combine,
+    fit_error_model,
+    shape_metric,
+)
 from ownhand.evaluate import Observations
 from ownhand.hand.model import HandModel
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.pipeline import Pipeline, Settings, save_settings
+
+CANDIDATES: tuple[Method, ...] = ("paper", "robust", "mean", "bayes")
+"""Ways to combine pictures among which the default is chosen."""
 
 HANDS_KEPT = 0.99
 """Share of the validation pictures in which a hand must be recognised."""
@@ -45,20 +58,45 @@ def tune(
         return metrics.size_free_error_mm(shape.to(truth)[None], truth[None], hand)[0]
 
     weight_map, _ = choose_weight_map(people, error=size_free)
-    error_models = {
-        method: fit_error_model(people, model_id=hand.id, method=method, weight_map=weight_map)
-        for method in ("paper", "bayes")
-    }
+    error_models = _error_models(people, hand, weight_map)
+    errors = method_errors(people, hand, weight_map, size_free)
     settings = Settings(
         min_keypoint_confidence=float(seen.keypoint_confidence.mean(-1).quantile(1 - HANDS_KEPT)),
-        method="bayes",
+        method=min(errors, key=errors.__getitem__),
         weight_map=weight_map,
         error_models=error_models,
-        made_by=made_by or {},
+        made_by={**(made_by or {}), "validation_size_free_mm": {k: round(v, 3) for k, v in errors.items()}},
     )
     for name, prior in fit_priors(pipeline, observations, hand).items():
         prior.save(folder / f"prior_{name}.safetensors")
     save_settings(folder, settings, pipeline.size)
+
+
+def _error_models(people: Sequence[KnownPerson], hand: HandModel, weight_map: WeightMap) -> dict[str, ErrorModel]:
+    return {
+        method: fit_error_model(people, model_id=hand.id, method=method, weight_map=weight_map) for method in CANDIDATES
+    }
+
+
+def method_errors(
+    people: Sequence[KnownPerson],
+    hand: HandModel,
+    weight_map: WeightMap,
+    error: Callable[[Tensor, Tensor], Tensor],
+) -> dict[str, float]:
+    """Mean error of every way to combine pictures; what it learns of people comes from the other half of them."""
+    total = dict.fromkeys(CANDIDATES, 0.0)
+    for half in (0, 1):
+        models = _error_models(people[1 - half :: 2], hand, weight_map)
+        for person in people[half::2]:
+            assert person.confidence is not None
+            weights = weight_map(person.confidence)
+            for method, model in models.items():
+                shape, _ = combine(person.shapes.double(), person.metrics, weights, method)
+                if method == "bayes":
+                    shape, _ = model.posterior(shape, float(1 / weights.square().sum()))
+                total[method] += float(error(shape, person.truth)) / len(people)
+    return total
 
 
 def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) -> dict[str, PosePrior]:
