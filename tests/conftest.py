@@ -16,11 +16,11 @@ def _same_random_numbers_for_every_test():
 
 @pytest.fixture(scope="session")
 def few_pictures(tmp_path_factory):
-    """A folder with 6 synthetic people, 6 pictures of 64 x 64 each."""
+    """A folder with 26 synthetic people, 3 pictures of 64 x 64 each: enough people for error bars."""
     from ownhand.synth.write import write
 
     folder = tmp_path_factory.mktemp("few_pictures")
-    write(folder, people=6, pictures_per_person=6, size=64, seed=5, workers=1, progress=False)
+    write(folder, people=26, pictures_per_person=3, size=64, seed=5, workers=1, progress=False)
     return folder
 
 

@@ -28,6 +28,9 @@ from ownhand.pipeline import Pipeline, Settings, save_settings
 CANDIDATES: tuple[Method, ...] = ("paper", "robust", "mean", "bayes")
 """Ways to combine pictures among which the default is chosen."""
 
+ENOUGH_PEOPLE = 24
+"""With fewer validation people there are no error bars, and the paper's objective is the default."""
+
 HANDS_KEPT = 0.99
 """Share of the validation pictures in which a hand must be recognised."""
 
@@ -36,6 +39,8 @@ def tune(
     pipeline: Pipeline, observations: Observations, folder: Path, *, made_by: dict[str, Any] | None = None
 ) -> None:
     """Choose everything on validation people and write it beside the weights.
+
+    Error bars need at least `ENOUGH_PEOPLE` of them; with fewer, calibration gives none.
 
     Args:
         pipeline: Trained networks; its settings and priors do not count.
@@ -58,14 +63,17 @@ def tune(
         return metrics.size_free_error_mm(shape.to(truth)[None], truth[None], hand)[0]
 
     weight_map, _ = choose_weight_map(people, error=size_free)
-    error_models = _error_models(people, hand, weight_map)
-    errors = method_errors(people, hand, weight_map, size_free)
+    error_models: dict[str, ErrorModel] = {}
+    errors = {"paper": float("nan")}
+    if len(people) >= ENOUGH_PEOPLE:
+        error_models = _error_models(people, hand, weight_map)
+        errors = method_errors(people, hand, weight_map, size_free)
     settings = Settings(
         min_keypoint_confidence=float(seen.keypoint_confidence.mean(-1).quantile(1 - HANDS_KEPT)),
         method=min(errors, key=errors.__getitem__),
         weight_map=weight_map,
         error_models=error_models,
-        made_by={**(made_by or {}), "validation_size_free_mm": {k: round(v, 3) for k, v in errors.items()}},
+        made_by={**(made_by or {}), "validation_size_free_mm": {k: round(v, 3) for k, v in errors.items() if v == v}},
     )
     for name, prior in fit_priors(pipeline, observations, hand).items():
         prior.save(folder / f"prior_{name}.safetensors")
