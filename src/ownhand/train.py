@@ -173,7 +173,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
         fabric.barrier()
 
     batches = Batches(
-        task.data,
+        task.data.only(_fields(stage)),
         batch=stage.batch,
         seed=task.seed,
         augmentation=stage.augmentation,
@@ -216,7 +216,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
             log.step(step, terms, rate, waited)
 
             if task.val is not None and (step % stage.validate_every == 0 or step == steps):
-                values = validate(kept, task.val, stage, task.hand, fabric)
+                values = validate(kept, task.val.only(_fields(stage)), stage, task.hand, fabric)
                 log.write(step, "validation", values)
                 if best is None or values[stage.select] < best["metrics"][stage.select]:
                     best = {"step": step, "metrics": values}
@@ -316,6 +316,11 @@ def _optimizer(stage: Stage, network: Estimator) -> torch.optim.Optimizer:
     decayed, spared = ([p for p in parameters if (p.ndim > 1) == matrix] for matrix in (True, False))
     groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=stage.lr, weight_decay=stage.weight_decay, fused=True)
+
+
+def _fields(stage: Stage) -> list[str]:
+    """What must be read besides the pictures, for the stage's losses."""
+    return [field for field, loss in (("labels", "parts"), ("depth", "depth")) if loss in stage.loss]
 
 
 def _train_mode(network: Estimator, stage: Stage) -> None:

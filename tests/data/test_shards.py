@@ -61,7 +61,13 @@ def test_fields_can_be_left_out(tmp_path):
     assert read.labels is None
     assert read.subject is None
     write_shard(tmp_path / "full", 0, [make_sample(0)])
-    assert ShardDataset(tmp_path / "full", fields=["labels"])[0].depth is None
+    full = ShardDataset(tmp_path / "full")
+    for read in (ShardDataset(tmp_path / "full", fields=["labels"])[0], full.only(["labels"])[0]):
+        assert read.labels is not None
+        assert read.depth is None
+    assert full[0].depth is not None
+    with pytest.raises(ValueError, match="not verts"):
+        full.only(["verts"])
     with pytest.raises(ValueError, match="different fields"):
         ShardDataset(tmp_path / "bare", tmp_path / "full")
 

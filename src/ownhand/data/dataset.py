@@ -6,7 +6,8 @@ import hashlib
 import io
 import mmap
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,6 @@ class ShardDataset:
         """
         if not folders:
             raise ValueError("expected at least one folder of shards, got none")
-        unknown = set(fields) - {"labels", "depth"}
-        if unknown:
-            raise ValueError(f"fields may be labels and depth, not {', '.join(sorted(unknown))}")
         self._paths: list[Path] = []
         self._checksums: list[str] = []
         tables: list[dict[str, np.ndarray]] = []
@@ -79,7 +77,7 @@ class ShardDataset:
                 raise ValueError(f"{path} and {self._paths[0]} store different fields: {differing}")
         columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         self._shard = np.repeat(np.arange(len(tables)), [len(table["height"]) for table in tables])
-        self._files = [name for name in FILES if f"{name}_offset" in columns and name in ("image", *fields)]
+        self._files = _chosen(columns, fields)
         self._columns = {name: torch.from_numpy(values) for name, values in columns.items()}
         self.subjects: Int[Tensor, "pictures"] | None = self._columns.get("subject")
         self._maps: dict[int, mmap.mmap] = {}
@@ -133,6 +131,12 @@ class ShardDataset:
             depth=torch.from_numpy(files["depth"].astype(np.float32)) if "depth" in files else None,
         )
 
+    def only(self, fields: Sequence[str]) -> ShardDataset:
+        """The same pictures; of `labels` and `depth` only those named are read."""
+        other = copy(self)
+        other._files = _chosen(self._columns, fields)
+        return other
+
     @property
     def fingerprint(self) -> str:
         """Equal for data sets of the same content in the same order."""
@@ -165,6 +169,12 @@ class ShardDataset:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_maps": {}}
+
+
+def _chosen(columns: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
+    if unknown := set(fields) - {"labels", "depth"}:
+        raise ValueError(f"fields may be labels and depth, not {', '.join(sorted(unknown))}")
+    return [name for name in FILES if f"{name}_offset" in columns and name in ("image", *fields)]
 
 
 def _array(column: pa.Array) -> np.ndarray:
