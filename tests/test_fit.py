@@ -131,7 +131,8 @@ def test_the_result_is_what_the_hand_model_makes_of_the_pose():
 
 def test_fitting_lowers_the_joint_error_of_a_noisy_network():
     hand, _, start, joints, keypoints = scene(n=100, noise=2.0)
-    result = fit(hand, start, keypoints, sure(keypoints), CAMERA, PosePrior.isotropic(0.2, 2.0))
+    prior = PosePrior.isotropic(0.2, 2.0)
+    result = fit(hand, start, keypoints, sure(keypoints), CAMERA, prior, max_iterations=20)
     assert relative_error(result.joints, joints) < 0.5 * relative_error(hand.posed(start).joints, joints)
     assert result.converged.float().mean() > 0.9
 

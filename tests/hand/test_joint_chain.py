@@ -28,8 +28,8 @@ def test_joints_equal_those_of_the_mesh(make):
     hand = model.shaped(torch.randn(3, 10, dtype=torch.float64))
     R, expected = stacked_rotations(pose), hand.posed(pose).joints - pose.t_cam_root[:, None]
     chain = JointChain.of(hand)
-    torch.testing.assert_close(chain.joints(R), expected, atol=1e-14, rtol=0)
-    torch.testing.assert_close(chain.joints_and_jacobian(R)[0], expected, atol=1e-14, rtol=0)
+    torch.testing.assert_close(chain.joints(R), expected, atol=1e-11, rtol=0)
+    torch.testing.assert_close(chain.joints_and_jacobian(R)[0], expected, atol=1e-11, rtol=0)
 
 
 @pytest.mark.parametrize("make", [*MODELS.values(), blended_tips], ids=[*MODELS, "blended"])

@@ -54,7 +54,7 @@ def fit(
     keypoint_depth: Float[Tensor, "*batch 21"] | None = None,
     robust: float | None = None,
     size_sigma: float | None = None,
-    max_iterations: int = 15,
+    max_iterations: int = 10,
     tolerance: float = 3e-3,
 ) -> FitResult:
     """Pose and position of a hand of known shape, most probable given keypoints and a first pose.

@@ -21,7 +21,7 @@ class JointChain(TensorStruct):
     Attributes:
         pivots: The 16 rotating joints of the rest hand, relative to the wrist [m].
         rest: The 21 joints of the rest hand, relative to the wrist [m].
-        tip_basis: Displacement of the fingertips per entry of the 15 matrices R - I [m].
+        basis: Displacement of the 21 per entry of the 15 matrices R - I [m]; zero but for fingertips.
         weights: Share of each of the 16 joints in each of the 21.
         pairs: Which of the 21 is moved by which of the 16 when that turns; the first 21 pairs are with the wrist.
         shares: For each pair, the same shares, but only those of the joints that follow its joint (itself included).
@@ -30,7 +30,7 @@ class JointChain(TensorStruct):
 
     pivots: Float[Tensor, "*batch 16 3"]
     rest: Float[Tensor, "*batch 21 3"]
-    tip_basis: Float[Tensor, "5 3 15 3 3"]
+    basis: Float[Tensor, "21 3 15 3 3"]
     weights: Float[Tensor, "21 16"]
     pairs: Int[Tensor, "2 pairs"]
     shares: Float[Tensor, "pairs 16"]
@@ -43,6 +43,8 @@ class JointChain(TensorStruct):
         weights = torch.zeros(21, 16).to(hand.verts)
         weights[list(ROTATING_21), range(16)] = 1
         weights[list(TIPS_21)] = model.skin_weights[list(model.tips)]
+        basis = torch.zeros(21, 3, 135).to(hand.verts)
+        basis[list(TIPS_21)] = model.pose_basis[list(model.tips)]
         follows = torch.eye(16).to(hand.verts)
         for joint, parent in enumerate(model.parents[1:], start=1):
             follows[:, joint] += follows[:, parent]
@@ -51,7 +53,7 @@ class JointChain(TensorStruct):
         return cls(
             pivots=hand.joints_16 - wrist,
             rest=hand.joints - wrist,
-            tip_basis=model.pose_basis[list(model.tips)].unflatten(-1, (15, 3, 3)),
+            basis=basis.unflatten(-1, (15, 3, 3)),
             weights=weights,
             pairs=pairs,
             shares=shares[pairs[1], pairs[0]],
@@ -96,7 +98,7 @@ class JointChain(TensorStruct):
         jacobian = columns.new_zeros(len(R), 21, 16, 3, 3)  # point, joint, axis, xyz
         jacobian[:, points, joints] = columns
         tips = list(TIPS_21)
-        turned = _turned(self.tip_basis, R[:, 1:])
+        turned = _turned(self.basis[tips], R[:, 1:])
         jacobian[:, tips, 1:] += torch.einsum("npxy,npyjk->npjkx", blended[:, tips, :, :3], turned)
         return carried[:, :21], jacobian.flatten(2, 3).mT
 
@@ -110,11 +112,7 @@ class JointChain(TensorStruct):
     def _corrected(self, R: Tensor) -> Tensor:
         """The 21 rest points with the fingertips' pose correctives."""
         features = (R[..., 1:, :, :] - torch.eye(3).to(R)).flatten(-3)
-        offsets = (features @ self.tip_basis.flatten(2).flatten(0, 1).mT).unflatten(-1, (5, 3))
-        batch = torch.broadcast_shapes(offsets.shape[:-2], self.rest.shape[:-2])
-        corrected = self.rest.expand(*batch, 21, 3).clone()
-        corrected[..., list(TIPS_21), :] += offsets
-        return corrected
+        return self.rest + (features @ self.basis.flatten(2).flatten(0, 1).mT).unflatten(-1, (21, 3))
 
 
 def _turned(basis: Float[Tensor, "5 3 15 3 3"], R: Float[Tensor, "batch 15 3 3"]) -> Float[Tensor, "batch 5 3 15 3"]:

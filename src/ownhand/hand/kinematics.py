@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -27,7 +28,7 @@ def forward_kinematics(
     Returns:
         T_model_joint, from joint to model coordinates [m]. At rest all joint frames are parallel to the model's.
     """
-    batch = torch.broadcast_shapes(R_parent_joint.shape[:-3], rest_joints.shape[:-2])
+    batch = np.broadcast_shapes(R_parent_joint.shape[:-3], rest_joints.shape[:-2])  # torch's is slow
     rest_joints = rest_joints.expand(*batch, *rest_joints.shape[-2:])
     local = R_parent_joint.expand(*batch, *R_parent_joint.shape[-3:])
     bones = rest_joints - rest_joints[..., [max(parent, 0) for parent in parents], :]
