@@ -19,7 +19,7 @@ from tools.build_hand.skinning import neighbour_average
 
 SMOOTHINGS = 8
 LARGEST = 0.010  # corrections are cut off here [m]
-LEAST_SPREAD = 0.3  # corrections may not press a face below this share of its area
+LEAST_SPREAD = 0.3  # of a face's area must stay turned outwards in a crease
 FOLD_ROUNDS = 15
 RIDGE = 0.5
 JOINTS_PER_VERTEX = 4
@@ -67,19 +67,21 @@ def mush_corrections(rig: Rig, faces: np.ndarray, R: np.ndarray) -> np.ndarray:
 
 
 def _without_folds(verts, faces, blend, shift, offsets) -> np.ndarray:
-    """Shrink corrections [poses verts 3] where they would fold the skin over itself, until they do not."""
+    """Smooth posed skin, given by corrections [poses verts 3], wherever it folds over itself, until it does not."""
     rest = _face_normals(verts, faces)
     turned = np.einsum("pfkab,fb->pfa", blend[:, faces], rest) / 3
+    average = neighbour_average(faces, len(verts))
+    posed = np.einsum("pvab,pvb->pva", blend, verts + offsets) + shift
     for _ in range(FOLD_ROUNDS):
-        posed = np.einsum("pvab,pvb->pva", blend, verts + offsets) + shift
         folded = (turned * _face_normals(posed, faces)).sum(-1) <= LEAST_SPREAD * (rest**2).sum(-1)
         pose, face = np.nonzero(folded)
         if not len(pose):
             break
-        shrink = np.ones(offsets.shape[:2])
-        shrink[pose[:, None], faces[face]] = 0.7
-        offsets = offsets * shrink[..., None]
-    return offsets
+        here = np.zeros(posed.shape[:2], bool)
+        here[pose[:, None], faces[face]] = True
+        for p in np.unique(pose):
+            posed[p, here[p]] += 0.5 * (average[here[p]] @ posed[p] - posed[p, here[p]])
+    return np.linalg.solve(blend, (posed - shift)[..., None])[..., 0] - verts
 
 
 def _face_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from tools.build_hand.survey import COVARIANCES, MEAN, MEANS, landmarks_on, meas
 SIZE_SD = 0.065  # expected before the fit
 ROUNDS = 400
 PROPORTIONS = 9
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def _meet_survey(response: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, n
         shear[1:, 0] = -mixture[1:, 0] / mixture[0, 0]
         gap = np.abs(mixture[1:, 0]).max() / mixture[0, 0] ** 0.5 / np.diag(mixture)[1:].max() ** 0.5
         mean, covariance = mean @ shear.T, shear @ covariance @ shear.T
-    print(f"size and proportions correlate by {gap:.1e} before the last correction")
+    log.info("population: size and proportions correlate by %.0e before the last correction", gap)
     return mean, covariance
 
 
@@ -101,5 +104,5 @@ def _principal_mix(fields: Fields, covariance: np.ndarray, hand_verts: int) -> n
     mix[1:, 1:] = (root @ vectors[:, ::-1][:, :PROPORTIONS]).T
     mix[1:] *= np.sign(mix[1:].sum(1, keepdims=True))
     share = values[::-1][:PROPORTIONS].cumsum() / values.sum()
-    print("cumulative share of proportions:", np.round(share, 3))
+    log.info("cumulative share of nine proportions: %s", np.round(share, 3))
     return mix

@@ -17,7 +17,7 @@ BONES = 1e-3 * np.array(
     [[46.2, 31.6, 21.7], [39.8, 22.4, 15.8], [44.6, 26.3, 17.4], [41.4, 25.7, 17.3], [32.7, 18.1, 16.0]]
 )
 PULP = 0.004
-LENGTHS = BONES + [0, 0, PULP]
+LENGTHS = BONES + np.array([0, 0, PULP])
 PALM_LENGTH = MEAN[0] / 1000 - LENGTHS[2].sum()  # wrist crease to middle MCP
 FINGER_GIRTH = 1.07  # MakeHuman's fingers are slender
 WEB_SMOOTHINGS = 5
@@ -162,7 +162,7 @@ def _reshape(verts, weights, joints, tips, new_joints, new_tips, warp: _Warp) ->
 
 
 def _round_webs(verts: np.ndarray, cut: Cut, weights: np.ndarray) -> np.ndarray:
-    """Smooth the webs, which are sharp once the fingers lie closer: skin shared by two fingers moves to its neighbours' mean."""
+    """Smooth the webs, which are sharp once the fingers lie closer: skin shared by two fingers moves to the mean."""
     second, first = np.sort(weights[:, 1:].reshape(-1, 5, 3).sum(2), 1)[:, -2:].T
     shared = np.clip(4 * first * second, 0, 1)[:, None]
     average = neighbour_average(cut.faces, len(verts))

@@ -4,8 +4,8 @@ A joint rotation is `R_abduction R_flexion R_twist`, each about its axis in the 
 
 - twist: about the bone, which points to the fingertip, by the right-hand rule; negative at the thumb's base pronates it
   (turns its pad towards the fingers);
-- abduction: of a finger, positive moves it towards the thumb's side; of the thumb, positive lifts it in front of the palm
-  (palmar abduction);
+- abduction: of a finger, positive moves it towards the thumb's side; of the thumb, positive lifts it in front of the
+  palm (palmar abduction);
 - flexion: positive curls towards the palm; the thumb's base sweeps across the palm, parallel to it, and negative
   spreads it (radial abduction).
 

@@ -15,14 +15,17 @@ from torch import Tensor
 from ownhand.hand.model import HandModel
 
 _FILE = "open_hand.npz"
+_WHAT_A_SHAPE_MEANS = ("template", "size_sd", "proportions", "faces", "regressor_joints", "regressor_verts",
+                       "regressor_weights", "tips")  # fmt: skip
+"""Arrays that the id is a digest of: with and without forearm, and whatever is learned about poses, it stays."""
 
 
 def open_hand(*, forearm: bool = False) -> HandModel:
     """The built-in hand (from MakeHuman's CC0 base mesh).
 
-    Rest frame: x distal (wrist to middle MCP), y radial, z dorsal; the mean hand's wrist joint is the origin and lies at the
-    wrist crease. Coefficient 0 is size (pure scaling about the wrist), 1 to 9 are size-free proportions; each has unit
-    variance over adults, half of them women.
+    Rest frame: x distal (wrist to middle MCP), y radial, z dorsal; the mean hand's wrist joint is the origin and lies
+    at the wrist crease. Fingers are straight, so that rest lengths are tape lengths. Coefficient 0 is size (pure
+    scaling about the wrist), 1 to 9 are size-free proportions; each has unit variance over adults, half of them women.
 
     Args:
         forearm: Append some 20 cm of forearm, for pictures. The hand's vertices, faces and uv stay first, so that
@@ -68,10 +71,7 @@ def _open_hand(forearm: bool) -> HandModel:
         "uv_faces": data["uv_faces"][:faces].astype(np.int64),
         "axes": data["axes"],
     }
-    # The forearm adds nothing to what a shape means: both variants share the hand's id.
-    digest = hashlib.sha256(b"".join(data[name].tobytes() for name in sorted(data) if name != "notice")).hexdigest()[
-        :12
-    ]
+    digest = hashlib.sha256(b"".join(data[name].tobytes() for name in _WHAT_A_SHAPE_MEANS)).hexdigest()[:12]
     return HandModel(
         id=f"open-hand-{digest}",
         tips=tuple(data["tips"].tolist()),

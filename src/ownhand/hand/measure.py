@@ -19,8 +19,8 @@ from ownhand.hand.skeleton import FINGERS, INDEX_MCP, LITTLE_MCP, MIDDLE_TIP
 
 SURVEY = ("hand_length", "palm_length", "hand_breadth", "hand_circumference", "wrist_circumference")
 MIDDLE_CREASE = 0.397
-"""Where the crease at the finger's base lies on the middle finger's proximal phalanx, as a share of the bone: hand length
-less palm length and bones put it 17.7 mm from the joint."""
+"""Where the crease at the finger's base lies on the middle finger's proximal phalanx, as a share of the bone: hand
+length less palm length and bones put it 17.7 mm from the joint."""
 _MM = 1000.0
 _MIDDLE = slice(7, 10)
 _THUMB = slice(1, 4)

@@ -1,4 +1,7 @@
-"""Adults to draw pictures of: half women, half men, with hands as a survey measured them (ANSUR II, Gordon et al. 2014)."""
+"""Adults to draw pictures of: half women, half men, with hands as a survey measured them.
+
+The survey is ANSUR II (Gordon et al. 2014).
+"""
 
 from __future__ import annotations
 

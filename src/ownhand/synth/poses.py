@@ -18,7 +18,7 @@ _LOW, _HIGH = np.moveaxis(np.rad2deg(joint_limits().numpy()), -1, 0)
 DIP_PER_PIP = 0.62
 CONVERGENCE = np.array([-4.0, 0.0, 5.0, 12.0])  # abduction at full curl: fingers splayed at rest close into a fist
 TOGETHER = np.array([-4.0, 0.0, 5.0, 13.0])  # abduction that closes the flat hand
-PULLED = np.array([0.0, 0.12, 0.3, 0.2])  # a bent neighbour's share of MCP flexion that a straight finger cannot resist
+PULLED = np.array([0.0, 0.2, 0.35, 0.2])  # a bent neighbour's share of MCP flexion that a straight finger cannot resist
 SPREAD = np.array([9.0, 1.0, -7.0, -10.0])  # abduction that opens it wide
 
 # Thumb angles: base twist, base abduction, base flexion, MCP abduction, MCP flexion, IP flexion.
@@ -28,7 +28,7 @@ THUMBS = {
     "beside": (4, -8, 11, 0, 2, 4),
     "palmar": (-8, 28, 0, 0, 5, 8),
     "up": (0, -8, -18, 0, 0, -10),
-    "across": (-22, 20, 44, 0, 18, 5),
+    "across": (-20, 22, 40, 0, 18, 6),
     "side": (-19, 6, 0, 0, 27, 16),
     "key": (-14, 4, 11, 0, 2, 16),
 }
@@ -138,7 +138,7 @@ def _counting(rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.45 or not tight:
         thumb = _thumb(rng, "wide", "up")
     elif straight.all():
-        thumb = _thumb(rng, "across")
+        thumb = _thumb(rng, "across", noise=3.0)
     else:
         thumb = THUMB_ON_CURLED[int(np.argmin(straight))] + np.abs(rng.normal(0, 2, 6)) * [0, 1, 0, 0, 0, -1]
     return _hand(rng, thumb, _pulled(mcp), pip, _spread(rng))
