@@ -77,6 +77,11 @@ class Stage:
             return math.ceil(self.epochs * pictures / self.batch)
         raise ValueError(f"stage {self.name} needs either steps or epochs, got {self.steps} and {self.epochs}")
 
+    @property
+    def fields(self) -> list[str]:
+        """What must be read besides the pictures, for the losses."""
+        return [field for field, loss in (("labels", "parts"), ("depth", "depth")) if loss in self.loss]
+
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step."""
         share = step / steps

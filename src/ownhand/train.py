@@ -12,33 +12,29 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
-from ownhand import checkpoints, metrics
+from ownhand import checkpoints
 from ownhand.data.batches import Batches, hash_seed, in_order
 from ownhand.data.dataset import ShardDataset
-from ownhand.data.sample import HandSample
 from ownhand.estimators.base import Estimator, FeatureEstimator
 from ownhand.estimators.build import build, describe, load, save, with_confidence
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandModel
-from ownhand.losses import training_loss
+from ownhand.objective import Objective, validate
 from ownhand.progress import TrainingLog
 from ownhand.recipes import Recipe, Stage, recipe_by_name
+from ownhand.runtime import leave_signals_to_the_parent, repeatable, stop_requests
 
 
 def run(
@@ -112,7 +108,7 @@ def run(
         log_every=log_every,
     )
     results = {}
-    with _stop(fabric, minutes) as must_stop, _repeatable(fabric):
+    with stop_requests(fabric, minutes) as must_stop, repeatable(fabric):
         for stage in recipe.stages:
             if stages is None or stage.name in stages:
                 results[stage.name] = _train(stage, task, must_stop)
@@ -154,7 +150,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
     network = _network(stage, task).to(fabric.device)
     network = network.to(memory_format=torch.channels_last)  # pyright: ignore
     kept = deepcopy(network).requires_grad_(False).eval() if stage.ema else network
-    model = fabric.setup_module(_Objective(network, task.hand, stage.loss), move_to_device=False)
+    model = fabric.setup_module(Objective(network, task.hand, stage.loss), move_to_device=False)
     optimizer: Any = fabric.setup_optimizers(_optimizer(stage, network))
 
     modules = {"network": network} | ({"kept": kept} if stage.ema else {})
@@ -173,7 +169,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
         fabric.barrier()
 
     batches = Batches(
-        task.data.only(_fields(stage)),
+        task.data.only(stage.fields),
         batch=stage.batch,
         seed=task.seed,
         augmentation=stage.augmentation,
@@ -216,7 +212,10 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
             log.step(step, terms, rate, waited)
 
             if task.val is not None and (step % stage.validate_every == 0 or step == steps):
-                values = validate(kept, task.val.only(_fields(stage)), stage, task.hand, fabric)
+                pictures = task.val.only(stage.fields)
+                size, limit = stage.augmentation.size, stage.validation_pictures
+                samples = in_order(pictures, batch=stage.batch, size=size, limit=limit)
+                values = validate(kept, samples, task.hand, stage.loss, fabric)
                 log.write(step, "validation", values)
                 if best is None or values[stage.select] < best["metrics"][stage.select]:
                     best = {"step": step, "metrics": values}
@@ -233,56 +232,6 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
         save(chosen, task.out / stage.name, extra=about | {"best": best})
     fabric.barrier()
     return {"finished": True, "step": steps, "steps": steps, "best": best}
-
-
-class _Objective(nn.Module):
-    """A network and its loss: one forward pass is one call, as Fabric and its multi-process wrappers want it.
-
-    The sample comes in a function because Fabric would change the fields of a dataclass, and ours are frozen.
-    """
-
-    def __init__(self, network: Estimator, hand: HandModel, weights: dict[str, float]) -> None:
-        super().__init__()
-        self.network, self._hand, self._weights = network, hand, weights
-
-    def forward(self, sample: Callable[[], HandSample]) -> dict[str, Tensor]:
-        return {name: x.mean() for name, x in _loss(self.network, sample(), self._hand, self._weights)[1].items()}
-
-
-def _loss(network: Estimator, sample: HandSample, hand: HandModel, weights: dict[str, float]) -> tuple:
-    """Prediction, and every loss term per sample."""
-    image = sample.image.contiguous(memory_format=torch.channels_last)
-    prediction, auxiliary = network.forward_training(image, sample.camera, sample.shape)
-    return prediction, training_loss(prediction, auxiliary, sample, hand, weights)
-
-
-@torch.no_grad()
-def validate(network: Estimator, data: ShardDataset, stage: Stage, hand: HandModel, fabric: Fabric) -> dict[str, float]:
-    """Means over validation pictures: `loss`, its terms, and what can be measured of the predictions.
-
-    Those are `keypoints_px` (at the network's size, visible joints), `mpjpe_mm` and `shape_error`.
-    """
-    network.eval()
-    sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros(2, dtype=torch.float64))
-    batches = in_order(data, batch=stage.batch, size=stage.augmentation.size, limit=stage.validation_pictures)
-    for number, sample in enumerate(batches):
-        if number % fabric.world_size != fabric.global_rank:
-            continue
-        sample = sample.to(fabric.device)
-        with fabric.autocast():
-            prediction, terms = _loss(network, sample, hand, stage.loss)
-        values = {"loss" if name == "total" else f"loss/{name}": x for name, x in terms.items()}
-        if prediction.keypoints is not None:
-            values["keypoints_px"] = (prediction.keypoints - sample.keypoints).norm(dim=-1)[sample.visible]
-        if prediction.joints is not None:
-            values["mpjpe_mm"] = metrics.mpjpe_mm(prediction.joints, sample.joints)
-        if prediction.shape is not None and sample.shape is not None:
-            values["shape_error"] = metrics.shape_error(prediction.shape, sample.shape)
-        for name, x in values.items():
-            sums[name] += torch.tensor([x.double().sum().item(), x.numel()])
-    for name, x in sorted(sums.items()):
-        sums[name] = cast(Tensor, fabric.all_reduce(x.to(fabric.device), reduce_op="sum"))
-    return {name: (total[0] / total[1]).item() for name, total in sums.items()}
 
 
 def _network(stage: Stage, task: _Task) -> Estimator:
@@ -318,11 +267,6 @@ def _optimizer(stage: Stage, network: Estimator) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=stage.lr, weight_decay=stage.weight_decay, fused=True)
 
 
-def _fields(stage: Stage) -> list[str]:
-    """What must be read besides the pictures, for the stage's losses."""
-    return [field for field, loss in (("labels", "parts"), ("depth", "depth")) if loss in stage.loss]
-
-
 def _train_mode(network: Estimator, stage: Stage) -> None:
     network.train()
     if stage.freeze_statistics:
@@ -348,49 +292,6 @@ def _loader(batches: Batches, steps: range, task: _Task) -> DataLoader:
         batch_size=None,
         num_workers=task.workers,
         prefetch_factor=4 if task.workers else None,
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=leave_signals_to_the_parent,
         pin_memory=task.fabric.device.type == "cuda",
     )
-
-
-def _leave_signals_to_the_parent(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def _stop(fabric: Fabric, minutes: float | None) -> Iterator[Callable[[], bool]]:
-    """Asks whether to stop: after SIGINT or SIGTERM, or when time is up, in any of the processes."""
-    asked = False
-
-    def ask(*_: Any) -> None:
-        nonlocal asked
-        asked = True
-
-    in_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)} if in_main else {}
-    end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
-
-    def must_stop() -> bool:
-        stop = torch.tensor(float(asked or time.monotonic() > end), device=fabric.device)
-        return cast(Tensor, fabric.all_reduce(stop, reduce_op="sum")).item() > 0
-
-    try:
-        yield must_stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _repeatable(fabric: Fabric) -> Iterator[None]:
-    """On a CPU, the same numbers from the same steps: PyTorch's scattered sums otherwise depend on timing."""
-    deterministic, filled = torch.are_deterministic_algorithms_enabled(), cast(Any, torch.utils.deterministic)
-    before = filled.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(deterministic or fabric.device.type == "cpu")
-    filled.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic)
-        filled.fill_uninitialized_memory = before
