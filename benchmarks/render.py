@@ -31,10 +31,11 @@ def hand_scene(turn: float, *, catcher: bool = False) -> Scene:
     verts = HAND.template.numpy() @ rotation.T + [0.0, 0.06, 0.5]
     meshes = [
         Mesh(verts=verts, surface=SURFACE, material=SKIN),
-        Mesh(verts=BALL.vertices + [0.03, 0.0, 0.46], surface=BALL_SURFACE),
+        Mesh(verts=BALL.vertices + np.array([0.03, 0.0, 0.46]), surface=BALL_SURFACE),
     ]
     if catcher:
-        corners = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) + [0, 0, verts[:, 2].max() + 0.01]
+        depth = verts[:, 2].max() + 0.01
+        corners = np.array([[-1, -1, depth], [1, -1, depth], [1, 1, depth], [-1, 1, depth]])
         meshes.append(Mesh(verts=corners, surface=PLANE, shadow_catcher=True))
     light = Light(position=(-0.4, -0.6, 0.1), radius=0.08, colour=(0.4, 0.4, 0.4))
     ambient = Ambient.gradient(sky=(0.4, 0.4, 0.45), ground=(0.2, 0.2, 0.2))
@@ -44,6 +45,7 @@ def hand_scene(turn: float, *, catcher: bool = False) -> Scene:
 HAND = open_hand(forearm=True)
 HAND_UPRIGHT = np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]])
 assert HAND.uv is not None
+assert HAND.uv_faces is not None
 SURFACE = Surface(
     faces=HAND.faces.numpy(),
     uv=HAND.uv.numpy(),

@@ -298,6 +298,13 @@ def test_a_worker_process_draws_the_same_picture():
         assert pool.apply(digest, (5,)) == digest(5)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_draws_the_same_picture():
+    here, there = (render(scene(), camera(100, 48), device=device) for device in ("cpu", "cuda:0"))
+    assert np.abs(here.rgb - there.rgb).mean() < 1e-3
+    assert (here.instance == there.instance).mean() > 0.999
+
+
 def test_what_is_outside_the_picture_leaves_it_empty():
     picture = drawn(
         quad(0.1, 1.0), view=Camera(K=torch.tensor([[99.0, 0, 900], [0, 99, 30], [0, 0, 1]]), size=(60, 60))

@@ -6,9 +6,10 @@ import numpy as np
 import warp as wp
 
 from ownhand.render.device import empty, kept
+from ownhand.render.kernel_types import OPTIONS
 from ownhand.render.scene import Surface
 
-wp.set_module_options({"enable_backward": False})
+wp.set_module_options(OPTIONS)
 
 
 def smooth_normals(surface: Surface, tree: wp.Mesh) -> wp.array:
@@ -29,7 +30,11 @@ def _corners(surface: Surface, tree: wp.Mesh) -> tuple[wp.array, wp.array]:
     flat = surface.faces.ravel()
     faces = np.argsort(flat, kind="stable") // 3
     starts = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=len(tree.points)))])
-    return tuple(wp.array(x.astype(np.int32), dtype=wp.int32, device=tree.device) for x in (starts, faces))
+
+    def upload(values: np.ndarray) -> wp.array:
+        return wp.array(values.astype(np.int32), dtype=wp.int32, device=tree.device)
+
+    return upload(starts), upload(faces)
 
 
 @wp.kernel

@@ -9,6 +9,7 @@ import warp as wp
 from ownhand.render.kernel_texture import TexturedPoint, textured
 from ownhand.render.kernel_types import (
     FAR,
+    OPTIONS,
     PI,
     Buffers,
     Hit,
@@ -23,7 +24,7 @@ from ownhand.render.kernel_types import (
     shading_normal,
 )
 
-wp.set_module_options({"enable_backward": False, "max_unroll": 1})
+wp.set_module_options(OPTIONS)
 
 
 @wp.func

@@ -11,6 +11,7 @@ from typing import no_type_check
 import warp as wp
 
 from ownhand.render.kernel_types import (
+    OPTIONS,
     PI,
     UNKNOWN,
     Buffers,
@@ -26,7 +27,7 @@ from ownhand.render.kernel_types import (
     shading_normal,
 )
 
-wp.set_module_options({"enable_backward": False, "max_unroll": 1})
+wp.set_module_options(OPTIONS)
 
 
 @wp.func

@@ -16,6 +16,14 @@ NOTHING = wp.constant(-1)
 PI = wp.constant(3.14159265)
 UNKNOWN = wp.constant(-1.0)
 
+OPTIONS = {
+    "enable_backward": False,
+    "max_unroll": 1,
+    # Every input is checked to be finite; without care for NaN, rays meet boxes a fifth faster. -w: Clang warns of it.
+    "cpu_compiler_flags": f"{wp.config.cpu_compiler_flags} -menable-no-nans -w",
+}
+"""Warp's options for the modules with kernels."""
+
 
 @wp.struct
 @no_type_check

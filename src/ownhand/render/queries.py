@@ -15,9 +15,10 @@ from jaxtyping import Float
 from ownhand.render.checks import checked
 from ownhand.render.device import empty, kept, search_tree, start, uploaded
 from ownhand.render.kernel_normals import smooth_normals
+from ownhand.render.kernel_types import OPTIONS
 from ownhand.render.scene import Surface
 
-wp.set_module_options({"enable_backward": False})
+wp.set_module_options(OPTIONS)
 
 Array = np.ndarray
 MAX_CROSSINGS = 32
