@@ -250,8 +250,8 @@ def error_map(
     faces = pipeline.hand.faces
     surface = Surface(faces=faces.numpy(), labels=torch.arange(len(faces)).numpy())
     scene = Scene(
-        meshes=[Mesh(verts=verts.numpy(), surface=surface, material=Material(wrap=(0.3, 0.3, 0.3)))],
-        lights=[Light(position=(-0.5, -0.6, -0.2), radius=0.2, colour=(0.8, 0.8, 0.8))],
+        meshes=(Mesh(verts=verts.numpy(), surface=surface, material=Material(wrap=(0.3, 0.3, 0.3))),),
+        lights=(Light(position=(-0.5, -0.6, -0.2), radius=0.2, colour=(0.8, 0.8, 0.8)),),
         ambient=Ambient.gradient(sky=(0.45, 0.45, 0.45), ground=(0.3, 0.3, 0.3)),
     )
     drawn = render(scene, Camera.from_fov(17.0, (size, size)), samples=3)

@@ -114,7 +114,7 @@ def spread_table(records: pa.Table) -> str:
 
 def _part(table: pa.Table, **values: object) -> pa.Table:
     for name, value in values.items():
-        table = table.filter(pc.equal(table[name], pa.scalar(value)))
+        table = table.filter(pc.field(name) == pa.scalar(value))
     return table
 
 

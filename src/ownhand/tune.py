@@ -63,8 +63,8 @@ def tune(
         return metrics.size_free_error_mm(shape.to(truth)[None], truth[None], hand)[0]
 
     weight_map, _ = choose_weight_map(people, error=size_free)
-    error_models: dict[str, ErrorModel] = {}
-    errors = {"paper": float("nan")}
+    error_models: dict[Method, ErrorModel] = {}
+    errors: dict[Method, float] = {"paper": float("nan")}
     if len(people) >= ENOUGH_PEOPLE:
         error_models = _error_models(people, hand, weight_map)
         errors = method_errors(people, hand, weight_map, size_free)
@@ -72,7 +72,7 @@ def tune(
         min_keypoint_confidence=float(seen.keypoint_confidence.mean(-1).quantile(1 - HANDS_KEPT)),
         method=min(errors, key=errors.__getitem__),
         weight_map=weight_map,
-        error_models=error_models,
+        error_models={**error_models},
         made_by={**(made_by or {}), "validation_size_free_mm": {k: round(v, 3) for k, v in errors.items() if v == v}},
     )
     for name, prior in fit_priors(pipeline, observations, hand).items():
@@ -80,7 +80,7 @@ def tune(
     save_settings(folder, settings, pipeline.size)
 
 
-def _error_models(people: Sequence[KnownPerson], hand: HandModel, weight_map: WeightMap) -> dict[str, ErrorModel]:
+def _error_models(people: Sequence[KnownPerson], hand: HandModel, weight_map: WeightMap) -> dict[Method, ErrorModel]:
     return {
         method: fit_error_model(people, model_id=hand.id, method=method, weight_map=weight_map) for method in CANDIDATES
     }
@@ -91,9 +91,9 @@ def method_errors(
     hand: HandModel,
     weight_map: WeightMap,
     error: Callable[[Tensor, Tensor], Tensor],
-) -> dict[str, float]:
+) -> dict[Method, float]:
     """Mean error of every way to combine pictures; what it learns of people comes from the other half of them."""
-    total = dict.fromkeys(CANDIDATES, 0.0)
+    total: dict[Method, float] = dict.fromkeys(CANDIDATES, 0.0)
     for half in (0, 1):
         models = _error_models(people[1 - half :: 2], hand, weight_map)
         for person in people[half::2]:
@@ -113,7 +113,7 @@ def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) 
     joints = hand.shaped(observations.shape).posed(truth).joints
     depth = ((joints - joints[..., :1, :]) @ seen.camera.crop_frame()[..., 2:])[..., 0]
     length = metrics.hand_length(joints)[..., None]
-    noise = {
+    noise: dict[str, Any] = {
         "keypoint_error": seen.keypoints - observations.keypoints,
         "confidence": seen.keypoint_confidence,
         "depth_error": seen.keypoint_depth * length - depth,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import roma
 from jaxtyping import Float
 from torch import Tensor
@@ -19,5 +21,6 @@ def best_scale(source: Float[Tensor, "*batch n 3"], target: Float[Tensor, "*batc
 
 def procrustes(source: Float[Tensor, "*batch n 3"], target: Float[Tensor, "*batch n 3"]) -> Float[Tensor, "*batch n 3"]:
     """`source` moved onto `target` by the best similarity transform (Umeyama 1991)."""
-    R, t, scale = roma.rigid_points_registration(source, target, compute_scaling=True)
+    fitted: Any = roma.rigid_points_registration(source, target, compute_scaling=True)
+    R, t, scale = fitted
     return scale[..., None, None] * source @ R.mT + t[..., None, :]

@@ -72,11 +72,8 @@ def _open_hand(forearm: bool) -> HandModel:
         "axes": data["axes"],
     }
     digest = hashlib.sha256(b"".join(data[name].tobytes() for name in _WHAT_A_SHAPE_MEANS)).hexdigest()[:12]
-    return HandModel(
-        id=f"open-hand-{digest}",
-        tips=tuple(data["tips"].tolist()),
-        **{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()},
-    )
+    tensors: Any = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    return HandModel(id=f"open-hand-{digest}", tips=tuple(data["tips"].tolist()), **tensors)
 
 
 def _dense_pose_basis(data: dict[str, np.ndarray], count: int) -> np.ndarray:
