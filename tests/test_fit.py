@@ -95,14 +95,16 @@ def test_a_hand_is_placed_in_front_of_the_camera_whatever_the_keypoints():
         assert ((relative + t[:, None])[..., 2] > 0).all()
 
 
-def test_one_keypoint_places_nothing():
+def test_one_keypoint_or_one_place_for_all_places_nothing():
     _, _, _, joints, keypoints = scene()
     confidence = torch.zeros(N, 21)
     confidence[1:, 3] = 1
     confidence[2:, 7] = 1
+    keypoints[2] = 300
+    keypoints[3, 7] = torch.nan
     t = place(joints - joints[:, :1], keypoints, confidence, CAMERA)
-    assert t[:2].isnan().all()
-    assert t[2:].isfinite().all()
+    assert t[:4].isnan().all()
+    assert t[4:].isfinite().all()
 
 
 # --- recovery ---

@@ -33,7 +33,8 @@ def place(
         rounds: Gauss-Newton steps.
 
     Returns:
-        t_cam_root [m], in front of the camera; NaN where fewer than two keypoints have confidence.
+        t_cam_root [m], in front of the camera; NaN where fewer than two keypoints have confidence, all are at one
+        place, or one with confidence is not finite.
     """
     used = confidence > 0
     keypoints = torch.where(used[..., None], keypoints, 0)
@@ -60,5 +61,6 @@ def place(
         step = torch.linalg.solve_ex(weighted @ by_t.flatten(-3, -2), weighted @ error)[0].mT
         in_front = (points + step)[..., 2:].amin(-2, keepdim=True) > NEAR
         t = torch.where(in_front, t + step, weak)
-    enough = used.sum(-1)[..., None] >= 2
-    return torch.where(enough, t[..., 0, :], torch.nan).to(joints.dtype)
+    t = t[..., 0, :]
+    known = (used.sum(-1) >= 2) & t.isfinite().all(-1)
+    return torch.where(known[..., None], t, torch.nan).to(joints.dtype)
