@@ -28,6 +28,7 @@ class Plan:
         quality: JPEG quality.
         shard_size: Pictures per shard, about: a shard holds whole people, at least one.
         version: Of the generator.
+        hand: Id of the hand model that the pictures show.
     """
 
     people: int
@@ -37,6 +38,7 @@ class Plan:
     quality: int
     shard_size: int
     version: int
+    hand: str
 
     @property
     def people_per_shard(self) -> int:
@@ -84,6 +86,7 @@ def write(
     Raises:
         ValueError: A number is out of range, or the folder holds pictures of another plan.
     """
+    from ownhand.hand.builtin import open_hand
     from ownhand.synth.generator import VERSION
 
     if min(people, pictures_per_person, workers) < 1:
@@ -98,6 +101,7 @@ def write(
         quality=quality,
         shard_size=shard_size,
         version=VERSION,
+        hand=open_hand().id,
     )
     folder = Path(folder)
     _claim(folder, plan)
