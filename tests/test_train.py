@@ -34,6 +34,7 @@ KEYPOINTS = Stage(
     validate_every=3,
     select="keypoints_px",
     augmentation=Augmentation(size=32, angle_deg=90.0, noise=0.1, jpeg=0.5, patches=0.5),
+    coarse=((0.4, 24),),
 )
 BASELINE = replace(
     KEYPOINTS,
@@ -194,7 +195,7 @@ def test_a_stage_starts_from_the_backbone_of_another(uninterrupted, folders, tmp
 
 
 def test_training_learns(folders, tmp_path):
-    learner = replace(KEYPOINTS, steps=60, warmup=0, lr=3e-3, ema=0.0, augmentation=Augmentation(size=32))
+    learner = replace(KEYPOINTS, steps=60, warmup=0, lr=3e-3, ema=0.0, coarse=(), augmentation=Augmentation(size=32))
     run(recipe(learner), tmp_path, {"data": folders["data"]}, log_every=10)
     losses = [line["total"] for line in lines(tmp_path / "keypoints", "train")]
     assert losses[-1] < 0.8 * losses[0]
@@ -212,6 +213,15 @@ def test_what_does_not_belong_together_is_refused(uninterrupted, folders, tmp_pa
         run(recipe(KEYPOINTS), tmp_path, folders, seed=1)
     with pytest.raises(ValueError, match="of another data: train elsewhere"):
         run(recipe(KEYPOINTS), tmp_path, folders | {"data": folders["val"]})
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_picture_is_named_in_one_sentence(workers, folders, tmp_path):
+    write_shard(tmp_path / "data", 0, [make_sample(i, (40, 40)) for i in range(4)])
+    path = tmp_path / "data" / "shard-000000.tar"
+    path.write_bytes(path.read_bytes().replace(b"\xff\xd8\xff", b"\xff\xd8\xfe"))
+    with pytest.raises(ValueError, match=r"^shard \S+shard-000000.tar is damaged: image of its picture at byte \d+$"):
+        run(recipe(KEYPOINTS), tmp_path / "out", {"data": [tmp_path / "data"]}, workers=workers)
 
 
 def test_a_loss_that_is_no_number_stops_training(folders, tmp_path):

@@ -38,6 +38,8 @@ class Stage:
         ema: Decay per step of the running mean of the weights that is validated and kept; 0 keeps the last weights.
         freeze_statistics: Keep the normalisation statistics as they are.
         augmentation: How the pictures are changed, and the size at which the network sees them.
+        coarse: Pairs of a share of the length and a size [px]: until then the network sees pictures of that size, which
+            is faster (Howard 2018, progressive resizing).
         validate_every: Steps between validations.
         validation_pictures: How many pictures to validate on, evenly taken; 0 for all.
         select: The metric of which the smallest value decides which weights are kept.
@@ -61,6 +63,7 @@ class Stage:
     ema: float = 0.0
     freeze_statistics: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
+    coarse: tuple[tuple[float, int], ...] = ()
     validate_every: int = 1000
     validation_pictures: int = 0
     select: str = "loss"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 from ownhand import checkpoints
 from ownhand.data.batches import Batches, hash_seed, in_order
 from ownhand.data.dataset import ShardDataset
+from ownhand.data.sample import HandSample
 from ownhand.estimators.base import Estimator, FeatureEstimator
 from ownhand.estimators.build import build, describe, load, save, with_confidence
 from ownhand.hand.builtin import open_hand
@@ -174,10 +175,11 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
         seed=task.seed,
         augmentation=stage.augmentation,
         together=stage.together,
+        coarse=[(round(share * steps), size) for share, size in stage.coarse],
         rank=fabric.global_rank,
         world=fabric.world_size,
     )
-    loader = iter(_loader(batches, range(step, steps), task))
+    pictures = _pictures(batches, range(step, steps), task)
     log = TrainingLog(
         folder / "log.jsonl",
         title=stage.name,
@@ -190,7 +192,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
     with log:
         while step < steps and not must_stop():
             begin = time.perf_counter()
-            sample = next(loader).to(fabric.device)
+            sample = next(pictures).to(fabric.device)
             waited = time.perf_counter() - begin
 
             torch.manual_seed(hash_seed(task.seed, step, fabric.global_rank))
@@ -212,9 +214,12 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
             log.step(step, terms, rate, waited)
 
             if task.val is not None and (step % stage.validate_every == 0 or step == steps):
-                pictures = task.val.only(stage.fields)
-                size, limit = stage.augmentation.size, stage.validation_pictures
-                samples = in_order(pictures, batch=stage.batch, size=size, limit=limit)
+                samples = in_order(
+                    task.val.only(stage.fields),
+                    batch=stage.batch,
+                    size=stage.augmentation.size,
+                    limit=stage.validation_pictures,
+                )
                 values = validate(kept, samples, task.hand, stage.loss, fabric)
                 log.write(step, "validation", values)
                 if best is None or values[stage.select] < best["metrics"][stage.select]:
@@ -285,8 +290,9 @@ def _follow(kept: nn.Module, network: nn.Module, decay: float) -> None:
             mean.copy_(now)
 
 
-def _loader(batches: Batches, steps: range, task: _Task) -> DataLoader:
-    return DataLoader(
+def _pictures(batches: Batches, steps: range, task: _Task) -> Iterator[HandSample]:
+    """The batches of those steps, loaded ahead by other processes."""
+    loader = DataLoader(
         batches,
         sampler=steps,  # pyright: ignore
         batch_size=None,
@@ -295,3 +301,7 @@ def _loader(batches: Batches, steps: range, task: _Task) -> DataLoader:
         worker_init_fn=leave_signals_to_the_parent,
         pin_memory=task.fabric.device.type == "cuda",
     )
+    try:
+        yield from loader
+    except ValueError as error:  # a loading process puts its traceback into the message
+        raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from error

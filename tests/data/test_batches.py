@@ -68,3 +68,10 @@ def test_validation_takes_pictures_evenly_and_leaves_them_as_they_are(data):
     (sample,) = in_order(data, batch=8, size=None, limit=5)
     assert sample.subject.tolist() == [data[i].subject.item() for i in (0, 2, 4, 6, 8)]
     assert sum(len(x) for x in in_order(data, batch=4, size=32)) == 10
+
+
+def test_pictures_are_coarse_at_first_if_told_so(data):
+    batches = Batches(data, batch=4, seed=1, augmentation=STRONG, coarse=[(2, 16), (4, 24)])
+    assert [batches[step].image.shape[-1] for step in range(5)] == [16, 16, 24, 24, 32]
+    last = Batches(data, batch=4, seed=1, augmentation=STRONG)[4]
+    assert torch.equal(batches[4].image, last.image)

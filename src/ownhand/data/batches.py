@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ class Batches(Dataset):
         seed: Training's seed.
         augmentation: How pictures are changed.
         together: See `permutation`.
+        coarse: Pairs of a step and a size [px]: before that step pictures are resampled to that size instead of the
+            augmentation's.
         rank: Which of `world` processes asks; together they see each picture once per epoch.
         world: How many processes there are.
 
@@ -39,13 +42,15 @@ class Batches(Dataset):
         seed: int,
         augmentation: Augmentation,
         together: int = 1,
+        coarse: Sequence[tuple[int, int]] = (),
         rank: int = 0,
         world: int = 1,
     ) -> None:
         if batch % world:
             raise ValueError(f"expected a batch that {world} processes can share evenly, got {batch} pictures")
         self._data, self._batch, self._seed, self._together = data, batch, seed, together
-        self._augmentation, self._rank, self._share = augmentation, rank, batch // world
+        self._augmentation, self._coarse = augmentation, sorted(coarse)
+        self._rank, self._share = rank, batch // world
         self._orders: dict[int, Tensor] = {}
 
     def pictures(self, step: int) -> tuple[list[int], list[int]]:
@@ -60,7 +65,9 @@ class Batches(Dataset):
 
     def __getitem__(self, step: int) -> HandSample:
         epochs, indices = self.pictures(step)
-        return augment(self._data.load(indices), self._augmentation, draw(self._seed, epochs, indices))
+        size = next((size for end, size in self._coarse if step < end), self._augmentation.size)
+        augmentation = replace(self._augmentation, size=size)
+        return augment(self._data.load(indices), augmentation, draw(self._seed, epochs, indices))
 
     def _order(self, epoch: int) -> Tensor:
         return permutation(len(self._data), self._seed, epoch, self._data.subjects, self._together)
