@@ -17,9 +17,9 @@ from tools.build_hand.rig import Rig
 from tools.build_hand.shapes import vertex_normals
 from tools.build_hand.skinning import neighbour_average
 
-SMOOTHINGS = 8
+SMOOTHINGS = 5
 LARGEST = 0.010  # corrections are cut off here [m]
-LEAST_SPREAD = 0.3  # of a face's area must stay turned outwards in a crease
+LEAST_SPREAD = 0.15  # of a face's area must stay turned outwards in a crease
 FOLD_ROUNDS = 15
 RIDGE = 0.5
 JOINTS_PER_VERTEX = 4

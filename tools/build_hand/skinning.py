@@ -33,7 +33,8 @@ def diffuse_weights(verts: np.ndarray, faces: np.ndarray, joints: np.ndarray, ti
     weights /= weights.sum(1, keepdims=True)
     weights = hand * weights + (1 - hand) * np.eye(16)[0]
     weights = np.maximum(weights - NEGLIGIBLE, 0)
-    weights[weights < np.sort(weights, 1)[:, [-MAX_INFLUENCES]]] = 0
+    lightest = np.argsort(-weights, axis=1, kind="stable")[:, MAX_INFLUENCES:]
+    np.put_along_axis(weights, lightest, 0, axis=1)
     return weights / weights.sum(1, keepdims=True)
 
 
