@@ -1,12 +1,7 @@
 """Shared by all tests: tests may import `toy` (a small hand with random data)."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

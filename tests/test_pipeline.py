@@ -139,7 +139,8 @@ def test_missing_damaged_and_foreign_weights_are_refused_in_one_sentence(tiny_we
 def test_settings_survive_on_disk(tiny_weights):
     content = json.loads((tiny_weights / "pipeline.json").read_text())
     settings = load(tiny_weights).settings
-    assert settings.made_by == {"command": "a test"}
+    assert settings.made_by == content["made_by"]
+    assert settings.made_by["command"] == "a test"
     assert settings.min_keypoint_confidence == content["min_keypoint_confidence"]
     assert set(settings.error_models) == {"paper", "robust", "mean", "bayes"}
 

@@ -11,6 +11,7 @@ import tyro
 Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES...")]
 Out = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
 Side = Literal["right", "left"]
+Method = Literal["paper", "robust", "mean", "median", "top-k", "bayes"]
 
 
 def demo(
@@ -43,7 +44,7 @@ def calibrate(
     side: Side = "right",
     length_mm: float | None = None,
     length_std_mm: float = 1.0,
-    method: str | None = None,
+    method: Method | None = None,
     K: Path | None = None,
     fov: float = 60.0,
     weights: Path | None = None,

@@ -186,7 +186,6 @@ def test_bad_input_is_refused_in_a_sentence(monkeypatch):
         ("for the method 'paper', not 'mean'", lambda: calibrate(MODEL, R, shapes, method="mean", error_model=errors)),
         ("belongs to the hand model", lambda: calibrate(other, R, shapes, error_model=errors)),
         ("more than 11 people", lambda: fit_error_model(known[:5], model_id="toy")),
-        ("few and from many", lambda: fit_error_model(known, model_id="toy", sizes=(5,))),
         ("smallest size", lambda: fit_error_model(known, model_id="toy", sizes=(6,))),
         ("people with confidence", lambda: choose_weight_map([])),
         ("people with confidence", lambda: choose_weight_map(known)),
@@ -196,3 +195,11 @@ def test_bad_input_is_refused_in_a_sentence(monkeypatch):
     for sentence, call in cases:
         with pytest.raises(ValueError, match=sentence):
             call()
+
+
+def test_calibrations_of_one_size_leave_the_whole_error_to_the_person():
+    truth = torch.randn(200, 3, dtype=torch.float64)
+    error = torch.randn(200, 3, dtype=torch.float64) * torch.tensor([1.0, 2.0, 3.0])
+    errors = ErrorModel.fit(truth, truth + error, torch.full((200,), 5.0), method="paper", model_id="toy")
+    assert not errors.picture.any()
+    torch.testing.assert_close(errors.person.diag().sqrt(), torch.tensor([1.0, 2.0, 3.0]).double(), rtol=0.2, atol=0)

@@ -79,14 +79,15 @@ class ErrorModel:
 
         Args:
             truth: True shape, one row for each calibration.
-            combined: Combined shape. Give several calibrations of each person, from few and from many pictures.
+            combined: Combined shape. Give several calibrations of each person, from few and from many pictures: where
+                all count about as many, nothing tells the two covariances apart, and the error is taken as shared.
             k_effective: `1 / sum(w^2)` of each calibration.
             method: How the pictures were combined.
             model_id: Hand model of the shapes.
             with_gain: Also fit gain and offset.
 
         Raises:
-            ValueError: Too few people, or all calibrations with the same number of pictures.
+            ValueError: Too few people.
         """
         truth, combined, k = truth.double(), combined.double(), k_effective.double()
         n, shapes = truth.shape
@@ -95,14 +96,15 @@ class ErrorModel:
             raise ValueError(
                 f"expected more than {shapes + 1} people for errors of {shapes} coefficients, got {people}"
             )
-        if k.max() < 1.5 * k.min():
-            raise ValueError(f"expected calibrations from few and from many pictures, got about {k.min():.1f} in all")
         gain = offset = None
         error = combined - truth
         if with_gain:
             gain, offset = _gain(truth, combined, n / people)
             error = combined - offset - truth @ gain.mT
-        person, picture = _two_covariances(error, k, people)
+        told_apart = k.max() >= 1.5 * k.min()
+        person, picture = _two_covariances(error, k if told_apart else torch.ones_like(k), people)
+        if not told_apart:
+            person, picture = person + picture, torch.zeros_like(picture)
         if with_gain:
             # The fit took some of the error away, and will add some to further people.
             person = person * (people + shapes + 1) / (people - shapes - 1)
