@@ -1,6 +1,6 @@
 """How fast training is, beside the limit of a network that never waits for pictures.
 
-    python benchmarks/train.py FOLDER [--recipe small] [--stage keypoints] [--steps 60] [--threads 2]
+python benchmarks/train.py FOLDER [--recipe small] [--stage keypoints] [--steps 60] [--threads 2]
 """
 
 import json
@@ -46,12 +46,12 @@ def main(
     speed = {}
     for name, workers in (("never waits", None), ("one worker", 1), ("no worker", 0)):
         with tempfile.TemporaryDirectory() as out:
-            original = train._loader
+            original = train._pictures
             if workers is None:
                 sample = batches[0]
-                train._loader = lambda _, left, __, sample=sample: [sample] * len(left)  # pyright: ignore
+                train._pictures = lambda _, left, __, sample=sample: iter([sample] * len(left))
             train.run(whole, data=[folder], out=out, workers=workers or 0, threads=threads, log_every=steps // 3)
-            train._loader = original
+            train._pictures = original
             lines = [json.loads(line) for line in (Path(out) / stage / "log.jsonl").read_text().splitlines()][1:]
         speed[name] = sum(line["pictures_per_second"] for line in lines) / len(lines)
         waiting = sum(line["waiting"] for line in lines) / len(lines)

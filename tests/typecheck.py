@@ -1,4 +1,4 @@
-"""How annotations are checked while testing: beartype, with whole numbers taken where real ones are expected (PEP 484)."""
+"""How annotations are checked while testing: beartype, and whole numbers pass for real ones (PEP 484)."""
 
 from beartype import BeartypeConf, beartype
 

@@ -21,6 +21,7 @@ from ownhand.data.sample import HandSample
 from ownhand.estimators.base import Auxiliary, Prediction, full_precision
 from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandModel, HandPose
+from ownhand.structs import given
 
 UNIT = 0.2
 """About the length of a hand [m]: makes losses on lengths of order one."""
@@ -63,47 +64,45 @@ def training_loss(
 
     @cache
     def true_verts() -> Tensor:
-        at_origin = replace(_given(sample.pose, "sample.pose"), t_cam_root=torch.zeros_like(sample.joints[..., 0, :]))
-        return hand.shaped(_given(sample.shape, "sample.shape")).posed(at_origin).verts
+        at_origin = replace(given(sample.pose, "sample.pose"), t_cam_root=torch.zeros_like(sample.joints[..., 0, :]))
+        return hand.shaped(given(sample.shape, "sample.shape")).posed(at_origin).verts
 
     def verts() -> Tensor:
-        joints = _given(prediction.joints, "prediction.joints")
-        return _given(prediction.verts, "prediction.verts") - joints[..., :1, :]
+        joints = given(prediction.joints, "prediction.joints")
+        return given(prediction.verts, "prediction.verts") - joints[..., :1, :]
 
     def score(i: int) -> Tensor:
-        return _given(auxiliary.scores, "auxiliary.scores")[..., i]
+        return given(auxiliary.scores, "auxiliary.scores")[..., i]
 
     def shapes() -> tuple[Tensor, Tensor]:
-        return _given(prediction.shape, "prediction.shape"), _given(sample.shape, "sample.shape")
+        return given(prediction.shape, "prediction.shape"), given(sample.shape, "sample.shape")
 
     size = sample.camera.size
     terms: dict[str, Callable[[], Tensor]] = {
         "verts": lambda: vertex_loss(verts(), true_verts()),
         "normals": lambda: normal_loss(verts(), true_verts(), hand.faces),
         "edges": lambda: edge_loss(verts(), true_verts(), hand.faces),
-        "pose": lambda: pose_loss(_given(prediction.pose, "prediction.pose"), _given(sample.pose, "sample.pose")),
+        "pose": lambda: pose_loss(given(prediction.pose, "prediction.pose"), given(sample.pose, "sample.pose")),
         "shape": lambda: shape_loss(*shapes()),
         "heatmaps": lambda: heatmap_loss(
-            _given(auxiliary.heatmap_logits, "auxiliary.heatmap_logits"), sample.keypoints, size
+            given(auxiliary.heatmap_logits, "auxiliary.heatmap_logits"), sample.keypoints, size
         ),
-        "keypoints": lambda: keypoint_loss(
-            _given(prediction.keypoints, "prediction.keypoints"), sample.keypoints, size
-        ),
+        "keypoints": lambda: keypoint_loss(given(prediction.keypoints, "prediction.keypoints"), sample.keypoints, size),
         "keypoint_depth": lambda: keypoint_depth_loss(
-            _given(prediction.keypoint_depth, "prediction.keypoint_depth"), sample.joints, sample.camera
+            given(prediction.keypoint_depth, "prediction.keypoint_depth"), sample.joints, sample.camera
         ),
         "parts": lambda: part_loss(
-            _given(auxiliary.part_logits, "auxiliary.part_logits"), _given(sample.labels, "sample.labels")
+            given(auxiliary.part_logits, "auxiliary.part_logits"), given(sample.labels, "sample.labels")
         ),
         "depth": lambda: depth_loss(
-            _given(auxiliary.depth, "auxiliary.depth"),
-            _given(sample.depth, "sample.depth"),
+            given(auxiliary.depth, "auxiliary.depth"),
+            given(sample.depth, "sample.depth"),
             sample.joints,
             sample.camera,
         ),
         "rank_shape": lambda: ranking_loss(score(0), metrics.shape_error(*shapes())),
         "rank_size_free": lambda: ranking_loss(
-            score(1), metrics.size_free_error_mm(*shapes(), hand), _given(sample.subject, "sample.subject")
+            score(1), metrics.size_free_error_mm(*shapes(), hand), given(sample.subject, "sample.subject")
         ),
     }
     if unknown := weights.keys() - terms.keys():
@@ -115,12 +114,6 @@ def training_loss(
 
 
 T = TypeVar("T")
-
-
-def _given(value: T | None, name: str) -> T:
-    if value is None:
-        raise ValueError(f"the loss needs {name}, which is None")
-    return value
 
 
 def vertex_loss(

@@ -16,6 +16,18 @@ import torch
 from torch import Tensor
 
 S = TypeVar("S", bound="TensorStruct")
+T = TypeVar("T")
+
+
+def given(value: T | None, name: str) -> T:
+    """The value, which must not be None.
+
+    Raises:
+        ValueError: It is.
+    """
+    if value is None:
+        raise ValueError(f"expected {name}, got None")
+    return value
 
 
 @cache

@@ -75,5 +75,5 @@ def _recoloured(linear: Array, rng: Rng) -> Array:
 def canvas(seed: int, number: int) -> tuple[Image.Image, ...]:
     """A large picture of surroundings (sRGB) and its halvings."""
     full = draw_canvas(np.random.default_rng([seed, number, 7]))
-    half = full.resize((CANVAS // 2,) * 2, Image.Resampling.BOX)
-    return full, half, half.resize((CANVAS // 4,) * 2, Image.Resampling.BOX)
+    half = full.resize((CANVAS // 2, CANVAS // 2), Image.Resampling.BOX)
+    return full, half, half.resize((CANVAS // 4, CANVAS // 4), Image.Resampling.BOX)

@@ -15,6 +15,7 @@ from ownhand.geometry.camera import Camera
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandPose
 from ownhand.render import Mesh, Picture, Scene, Surface, render
+from ownhand.structs import given
 from ownhand.synth import forearm, scene, things, worn
 from ownhand.synth.backgrounds import background
 from ownhand.synth.effects import photographed
@@ -143,8 +144,8 @@ def _skin_surface() -> Surface:
     model = open_hand(forearm=True)
     return Surface(
         faces=model.faces.numpy(),
-        uv=model.uv.numpy(),
-        uv_faces=model.uv_faces.numpy(),
+        uv=given(model.uv, "texture coordinates").numpy(),
+        uv_faces=given(model.uv_faces, "texture coordinates").numpy(),
         labels=part_labels(len(open_hand().faces)),
         rest=model.template.numpy(),
     )

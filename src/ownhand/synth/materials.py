@@ -139,7 +139,8 @@ def _printed(rng: Rng, size: tuple[int, int]) -> Image.Image:
 
 def text(rng: Rng, size: tuple[int, int]) -> Image.Image:
     image = Image.new("RGB", size, any_colour(rng) if rng.random() < 0.4 else (int(rng.uniform(190, 255)),) * 3)
-    ink = (int(rng.uniform(0, 80)),) * 3 if rng.random() < 0.7 else any_colour(rng)
+    grey = int(rng.uniform(0, 80))
+    ink = (grey, grey, grey) if rng.random() < 0.7 else any_colour(rng)
     write_lines(rng, ImageDraw.Draw(image), (0, 0, *size), ink)
     return image
 

@@ -21,6 +21,7 @@ from ownhand.hand.model import HandModel, HandPose
 from ownhand.hand.skeleton import PARENTS_16
 from ownhand.render import Surface
 from ownhand.render.queries import self_penetration_depth
+from ownhand.structs import given
 from ownhand.synth import forearm
 from ownhand.synth.population import draw_people
 from ownhand.synth.poses import sample_poses
@@ -65,7 +66,7 @@ def bent_hands(seed: int, pictures_per_person: int, number: int) -> list[BentHan
     verts = forearm.bent(posed.verts, torch.from_numpy(bends))
     normals = vertex_normals(verts, model.faces)
     elbows = forearm.direction(torch.from_numpy(bends))
-    palm_back = model.axes[6, :, ABDUCTION].numpy()
+    palm_back = given(model.axes, "anatomical axes")[6, :, ABDUCTION].numpy()
     return [
         BentHand(
             verts=verts[k].numpy(),
@@ -90,12 +91,12 @@ def natural_poses(
         count: How many.
         shape: Who poses.
     """
-    model = open_hand()
-    chosen = sample_poses(count, _pose_seed(seed, 0), model.axes, first=first)
+    axes = given(open_hand().axes, "anatomical axes")
+    chosen = sample_poses(count, _pose_seed(seed, 0), axes, first=first)
     waiting = np.arange(count)
     for attempt in range(TRIES):
         if attempt:
-            tried = [sample_poses(1, _pose_seed(seed, attempt), model.axes, first=first + int(k)) for k in waiting]
+            tried = [sample_poses(1, _pose_seed(seed, attempt), axes, first=first + int(k)) for k in waiting]
             chosen[waiting] = torch.cat(tried)
         depth = penetration(chosen[waiting], shape[waiting])
         waiting = waiting[depth > DEEPEST]

@@ -39,7 +39,7 @@ def draw_view(rng: Rng, forearm: Float[Array, "3"]) -> Float[Array, "3 3"]:
             about_x = rng.choice([0, np.pi, np.pi / 2, -np.pi / 2], p=[0.35, 0.35, 0.15, 0.15])
             tilt, roll = rng.normal(0, np.deg2rad(28), 2), rng.normal(0, np.deg2rad(55))
             base = FINGERS_UP @ _about(about_x, 0.0, 0.0)
-            R = _about(0.0, 0.0, roll) @ _about(*tilt, 0.0) @ base
+            R = _about(0.0, 0.0, roll) @ _about(tilt[0], tilt[1], 0.0) @ base
         if -(R @ forearm)[2] < TOWARDS_CAMERA:
             return R
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ownhand.render import Texture, linear_from_srgb
 from ownhand.synth.skin_map import Bands, SkinMap, skin_map
@@ -117,7 +117,8 @@ def paint(look: Look, rng: Rng, surface: SkinMap) -> Texture:
     veins *= surface.back * rng.uniform(0, 1) * s
     height += 0.0006 * veins + s * dorsal * (2.5e-5 * noise("pore") + 3e-5 * noise("grain"))
 
-    density = blood[:, None] * BLOOD * (1 - 0.09 * look.tone) + veins[:, None] * np.float32([0.22, 0.10, 0.06])
+    vein_density = np.array([0.22, 0.10, 0.06], np.float32)
+    density = blood[:, None] * BLOOD * (1 - 0.09 * look.tone) + veins[:, None] * vein_density
     colour = _albedo(tone) * np.exp(-density)
     colour *= np.exp(rng.normal(0, [0.03, 0.03, 0.05]))
     colour, height = _with_nails(colour, height, look, rng, surface)
@@ -175,7 +176,7 @@ def _palm_lines(rng: Rng, surface: SkinMap, wander: Array) -> Array:
         end = rng.uniform(0.7, 1)
         share = np.linspace(0, end, 60)
         curve = make_interp_spline(np.linspace(0, 1, len(points)), control, k=len(points) - 1)(share)
-        distance, nearest = cKDTree(curve).query(where, distance_upper_bound=0.006)
+        distance, nearest = KDTree(curve).query(where, distance_upper_bound=0.006)
         fade = np.minimum(1, 6 * np.minimum(share, end - share) / end + 0.15)
         line = np.exp(-((distance / (width * rng.uniform(0.8, 1.5) / 1000)) ** 2))
         out[palm] = np.maximum(out[palm], amount * line * np.append(fade, 0)[nearest])
@@ -194,10 +195,10 @@ def _moles(rng: Rng, surface: SkinMap) -> Array:
 def _with_nails(colour: Array, height: Array, look: Look, rng: Rng, surface: SkinMap) -> tuple[Array, Array]:
     """Nail plates: paler and pinker than the skin, with a moon and a white edge, or polished."""
     on, t = surface.nail[:, None], surface.nail_along[:, None]
-    plate = _albedo(np.float32([0.65 * look.tone - 0.1])) * np.exp(-BLOOD * rng.uniform(0.15, 0.6))
+    plate = _albedo(np.array([0.65 * look.tone - 0.1], np.float32)) * np.exp(-BLOOD * rng.uniform(0.15, 0.6))
     moon = np.clip(1 - np.abs(t - 0.05) / 0.18, 0, 1) * rng.uniform(0, 0.4)
     edge = np.clip((t - (1 - look.nail)) / 0.05, 0, 1) * rng.uniform(0.5, 1)
-    white = np.float32([0.80, 0.74, 0.66])
+    white = np.array([0.80, 0.74, 0.66], np.float32)
     plate = plate + np.maximum(moon, edge) * (white - plate)
     if look.polish is not None:
         plate = np.broadcast_to(look.polish, plate.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ownhand.hand.builtin import nail_mask, open_hand
 from ownhand.hand.model import HandModel
 from ownhand.hand.skeleton import PARENTS_16
 from ownhand.render import Ambient, Mesh, Scene, Surface, render
+from ownhand.structs import given
 
 Array = np.ndarray
 
@@ -75,7 +77,7 @@ class SkinMap:
 
 def dorsal_directions(model: HandModel) -> Float[Array, "16 3"]:
     """Where the back of each joint's part looks in the rest hand."""
-    directions = np.concatenate([[[0.0, 0.0, 1.0]], model.axes[:, :, ABDUCTION].numpy()])
+    directions = np.concatenate([[[0.0, 0.0, 1.0]], given(model.axes, "anatomical axes")[:, :, ABDUCTION].numpy()])
     directions[1] = np.array(THUMB_BASE_DORSAL) / np.linalg.norm(THUMB_BASE_DORSAL)
     return directions
 
@@ -118,7 +120,7 @@ def skin_map(size: int) -> SkinMap:
         return np.exp(-square.min(1) / reach**2)
 
     mounds = np.array([[0.045, 0.028, -0.03], [0.035, -0.03, -0.025], [0.085, -0.025, -0.015], [0.092, 0.02, -0.015]])
-    axes = model.axes.numpy()
+    axes = given(model.axes, "anatomical axes").numpy()
     distal = [3, 6, 9, 12, 15]
     nail_along = np.zeros(len(nail), np.float32)
     for joint in distal:
@@ -177,7 +179,7 @@ def _laid_out(model: HandModel, features: Array, size: int) -> tuple[Array, Arra
 
     The flattened mesh is drawn by the ray tracer, seen from straight above.
     """
-    uv, corners = model.uv.numpy(), model.uv_faces.numpy()
+    uv, corners = (given(part, "texture coordinates").numpy() for part in (model.uv, model.uv_faces))
     flat = Mesh(
         verts=np.concatenate([uv, np.ones((len(uv), 1), np.float32)], 1),
         surface=Surface(faces=corners, labels=np.arange(len(corners))),
@@ -194,8 +196,8 @@ def _laid_out(model: HandModel, features: Array, size: int) -> tuple[Array, Arra
     values = (features[model.faces.numpy()[face[covered]]] * share[..., None]).sum(1)
     place = np.full((size, size), -1)
     place[covered] = np.arange(covered.sum())
-    rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    return values.astype(np.float32), place[rows, columns]
+    nearest: Any = distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    return values.astype(np.float32), place[tuple(nearest)]
 
 
 def _smooth(x: Array, low: float, high: float) -> Array:
