@@ -121,7 +121,7 @@ def test_a_sample_does_not_feel_the_others():
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_what_is_missing_is_named(name):
     sample = samples()
-    with pytest.raises(ValueError, match=r"the loss needs (prediction|auxiliary|sample)\.\w+, which is None"):
+    with pytest.raises(ValueError, match=r"expected (prediction|auxiliary|sample)\.\w+, got None"):
         terms(Prediction(), Auxiliary(), replace(sample, pose=None, shape=None), {name: 1.0})
 
 

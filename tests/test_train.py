@@ -1,6 +1,7 @@
 """Training: stopped and resumed it ends as if it had not been; several processes are as good as one."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -141,10 +142,17 @@ def test_killed_and_resumed_it_ends_bit_identical(uninterrupted, folders, tmp_pa
 def test_a_signal_saves_the_state_and_training_goes_on_from_that_very_step(
     number, uninterrupted, folders, tmp_path, monkeypatch
 ):
+    def signal_all() -> None:
+        """As `timeout` and service managers do."""
+        for process in multiprocessing.active_children():
+            os.kill(process.pid, number)
+        os.kill(os.getpid(), number)
+
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        stop_at(patch, 4, lambda: os.kill(os.getpid(), number))
-        results = run(recipe(KEYPOINTS, BASELINE), tmp_path, folders)
+        stop_at(patch, 4, signal_all)
+        results = run(recipe(KEYPOINTS, BASELINE), tmp_path, folders, workers=1)
+    assert not multiprocessing.active_children()
     assert results["keypoints"] | {"best": None} == {"finished": False, "step": 4, "steps": 7, "best": None}
     assert "baseline" not in results
     assert signal.getsignal(number) is before

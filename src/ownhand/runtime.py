@@ -15,8 +15,9 @@ from torch import Tensor
 
 
 def leave_signals_to_the_parent(worker: int) -> None:
+    """Signals often go to all processes of a group; a loading process ends when training does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager
