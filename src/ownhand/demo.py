@@ -78,7 +78,7 @@ def run(
         _opening(seed, pictures, met),
         _calibration(samples[:pictures], found),
         _hand(pipeline, truth, found, taped, tape),
-        _new_pictures(met),
+        _new_pictures(pipeline, met),
         _size(pipeline, met, found, float(length_mm(pipeline.hand, truth))),
         _closing(pipeline, seed, pictures, show, time.time() - started),
     )
@@ -191,7 +191,7 @@ the error bars without a measurement are wide. One tape measurement ({tape.lengt
 settles it.</p>"""
 
 
-def _new_pictures(met: list[Met]) -> str:
+def _new_pictures(pipeline: Pipeline, met: list[Met]) -> str:
     rows = ['<div class="row heads"><div>picture</div><div class="base">guessing the shape</div>'
             '<div class="ours">with the calibrated hand</div><div class="truth">truth</div></div>']  # fmt: skip
     for number, m in enumerate(met, start=1):
@@ -204,8 +204,7 @@ def _new_pictures(met: list[Met]) -> str:
             shown = draw_mesh(m.sample.image, found.hand.verts, found.model.faces, m.sample.camera, colour=colour)
             caption = f'<b class="{css}">{errors[0]:.1f}</b> mm joints, <b class="{css}">{errors[1]:.1f}</b> mm mesh'
             cells.append(picture(shown, f"new picture {number}, {name}", caption))
-        model_faces = next(f.model.faces for f in (m.ours, m.baseline) if f is not None)
-        shown = draw_mesh(m.sample.image, m.truth.verts, model_faces, m.sample.camera, colour=TRUTH)
+        shown = draw_mesh(m.sample.image, m.truth.verts, pipeline.hand.faces, m.sample.camera, colour=TRUTH)
         cells.append(picture(shown, f"new picture {number}, truth"))
         rows.append(f'<div class="row">{"".join(cells)}</div>')
     return f"""
