@@ -230,11 +230,14 @@ def test_a_damaged_picture_is_named_in_one_sentence(workers, folders, tmp_path):
     path.write_bytes(path.read_bytes().replace(b"\xff\xd8\xff", b"\xff\xd8\xfe"))
     with pytest.raises(ValueError, match=r"^shard \S+shard-000000.tar is damaged: image of its picture at byte \d+$"):
         run(recipe(KEYPOINTS), tmp_path / "out", {"data": [tmp_path / "data"]}, workers=workers)
+    assert not multiprocessing.active_children()
 
 
-def test_a_loss_that_is_no_number_stops_training(folders, tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loss_that_is_no_number_stops_training_and_all_that_loads_for_it(workers, folders, tmp_path):
     with pytest.raises(FloatingPointError, match="stage keypoints is nan"):
-        run(recipe(replace(KEYPOINTS, loss={"heatmaps": float("nan")})), tmp_path, folders)
+        run(recipe(replace(KEYPOINTS, loss={"heatmaps": float("nan")})), tmp_path, folders, workers=workers)
+    assert not multiprocessing.active_children()
 
 
 def test_two_processes_take_the_step_of_one(folders, tmp_path, monkeypatch):

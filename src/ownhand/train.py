@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -179,7 +180,6 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
         rank=fabric.global_rank,
         world=fabric.world_size,
     )
-    pictures = _pictures(batches, range(step, steps), task)
     log = TrainingLog(
         folder / "log.jsonl",
         title=stage.name,
@@ -189,7 +189,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
         every=task.log_every,
         silent=not fabric.is_global_zero,
     )
-    with log:
+    with log, closing(_pictures(batches, range(step, steps), task)) as pictures:
         while step < steps and not must_stop():
             begin = time.perf_counter()
             sample = next(pictures).to(fabric.device)
@@ -290,8 +290,8 @@ def _follow(kept: nn.Module, network: nn.Module, decay: float) -> None:
             mean.copy_(now)
 
 
-def _pictures(batches: Batches, steps: range, task: _Task) -> Iterator[HandSample]:
-    """The batches of those steps, loaded ahead by other processes."""
+def _pictures(batches: Batches, steps: range, task: _Task) -> Generator[HandSample, None, None]:
+    """The batches of those steps, loaded ahead by other processes, which end when this generator is closed."""
     loader = DataLoader(
         batches,
         sampler=steps,  # pyright: ignore
@@ -301,7 +301,11 @@ def _pictures(batches: Batches, steps: range, task: _Task) -> Iterator[HandSampl
         worker_init_fn=leave_signals_to_the_parent,
         pin_memory=task.fabric.device.type == "cuda",
     )
+    iterator = iter(loader)
     try:
-        yield from loader
+        yield from iterator
     except ValueError as error:  # a loading process puts its traceback into the message
         raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from error
+    finally:
+        # They ignore the signal by which they would be ended when this process exits, which would wait for ever.
+        getattr(iterator, "_shutdown_workers", lambda: None)()
