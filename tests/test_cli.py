@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ownhand import cli, pipeline
+from ownhand import cli
+from ownhand import settings as stored
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import to_image
 
@@ -38,8 +39,8 @@ def weights(tiny_weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     for file in tiny_weights.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    settings, size = pipeline.load_settings(folder)
-    pipeline.save_settings(folder, replace(settings, min_keypoint_confidence=0.0), size)
+    settings, size = stored.load_settings(folder)
+    stored.save_settings(folder, replace(settings, min_keypoint_confidence=0.0), size)
     return folder
 
 
@@ -188,12 +189,12 @@ def test_bad_input_ends_in_one_sentence_and_leaves_nothing_behind(ownhand, weigh
 
 
 def test_no_hand_in_view_is_said(ownhand, tiny_weights, photos, tmp_path):
-    settings, size = pipeline.load_settings(tiny_weights)
+    settings, size = stored.load_settings(tiny_weights)
     blind = tmp_path / "blind"
     blind.mkdir()
     for file in tiny_weights.iterdir():
         (blind / file.name).write_bytes(file.read_bytes())
-    pipeline.save_settings(blind, replace(settings, min_keypoint_confidence=2.0), size)
+    stored.save_settings(blind, replace(settings, min_keypoint_confidence=2.0), size)
     code, _, err = ownhand("reconstruct", photos, "--weights", blind, "-o", tmp_path / "out")
     assert code == 2
     assert "none was recognised in p0, p1, p2, p3" in err

@@ -7,9 +7,8 @@ hands = pipeline.reconstruct(views, me.identity, refine=True)
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ownhand.calibrate import Anchor, Calibration, ErrorModel, WeightMap, calibrate
+from ownhand.calibrate import Anchor, Calibration, calibrate
 from ownhand.estimators import build
 from ownhand.estimators.base import FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
@@ -32,6 +31,7 @@ from ownhand.hand.model import HandModel, HandPose, PosedHand, ShapedHand
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.locate import Locator, WholePicture
 from ownhand.metrics import hand_length
+from ownhand.settings import Settings, load_settings
 from ownhand.structs import TensorStruct, stack
 from ownhand.views import View
 
@@ -62,25 +62,6 @@ class Seen(TensorStruct):
     shape: Float[Tensor, "*batch shapes"]
     confidence: Float[Tensor, "*batch"]
     features: Float[Tensor, "*batch channels"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What was chosen on validation people; stored as `pipeline.json` beside the weights.
-
-    Attributes:
-        min_keypoint_confidence: Below this mean confidence of the keypoints there is no hand.
-        method: How pictures are combined; see `calibrate`.
-        weight_map: From confidence to weight.
-        error_models: Errors of calibrated shapes against truth, for each way to combine pictures.
-        made_by: Command, seed, commit and numbers of the run that made the weights.
-    """
-
-    min_keypoint_confidence: float = 0.0
-    method: str = "paper"
-    weight_map: WeightMap = field(default_factory=WeightMap)
-    error_models: dict[str, ErrorModel] = field(default_factory=dict)
-    made_by: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -353,39 +334,6 @@ def load(weights: str | Path | None = None) -> Pipeline:
     return Pipeline(hand=hand, settings=settings, priors=priors, size=size, **networks)
 
 
-def save_settings(folder: Path, settings: Settings, size: int) -> None:
-    """Write `pipeline.json`, beside and then renamed."""
-    content = {
-        "size": size,
-        "min_keypoint_confidence": settings.min_keypoint_confidence,
-        "method": settings.method,
-        "weight_map": settings.weight_map.to_dict(),
-        "error_models": {name: model.to_dict() for name, model in settings.error_models.items()},
-        "made_by": settings.made_by,
-    }
-    beside = folder / "pipeline.json.part"
-    beside.write_text(json.dumps(content, indent=1) + "\n")
-    beside.replace(folder / "pipeline.json")
-
-
 def load_networks(folder: Path, hand: HandModel) -> dict[str, Any]:
     """The networks in a folder of weights, by the names that `Pipeline` gives them."""
     return {name: build.load(folder / stage, hand) for name, stage in NETWORKS.items()}
-
-
-def load_settings(folder: Path) -> tuple[Settings, int]:
-    """`pipeline.json` of a folder of weights: the settings, and the side of the crops [px]."""
-    path = folder / "pipeline.json"
-    try:
-        content = json.loads(path.read_text())
-        return Settings(
-            min_keypoint_confidence=content["min_keypoint_confidence"],
-            method=content["method"],
-            weight_map=WeightMap.from_dict(content["weight_map"]),
-            error_models={name: ErrorModel.from_dict(model) for name, model in content["error_models"].items()},
-            made_by=content["made_by"],
-        ), content["size"]
-    except OSError as error:
-        raise build.WeightsError(f"cannot read {path}: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise build.WeightsError(f"{path} is not the settings of a pipeline: {error!r}") from error

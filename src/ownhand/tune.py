@@ -23,7 +23,8 @@ from ownhand.calibrate import (
 from ownhand.evaluate import Observations
 from ownhand.hand.model import HandModel
 from ownhand.hand.pose_prior import PosePrior
-from ownhand.pipeline import Pipeline, Settings, save_settings
+from ownhand.pipeline import Pipeline
+from ownhand.settings import Settings, save_settings
 
 CANDIDATES: tuple[Method, ...] = ("paper", "robust", "mean", "bayes")
 """Ways to combine pictures among which the default is chosen."""

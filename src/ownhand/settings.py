@@ -1,0 +1,65 @@
+"""What validation people decided, as stored beside the weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ownhand.calibrate import ErrorModel, WeightMap
+from ownhand.estimators.build import WeightsError
+
+FILE = "pipeline.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What was chosen on validation people; stored as `pipeline.json` beside the weights.
+
+    Attributes:
+        min_keypoint_confidence: Below this mean confidence of the keypoints there is no hand.
+        method: How pictures are combined; see `calibrate`.
+        weight_map: From confidence to weight.
+        error_models: Errors of calibrated shapes against truth, for each way to combine pictures.
+        made_by: Command, seed, commit and numbers of the run that made the weights.
+    """
+
+    min_keypoint_confidence: float = 0.0
+    method: str = "paper"
+    weight_map: WeightMap = field(default_factory=WeightMap)
+    error_models: dict[str, ErrorModel] = field(default_factory=dict)
+    made_by: dict[str, Any] = field(default_factory=dict)
+
+
+def save_settings(folder: Path, settings: Settings, size: int) -> None:
+    """Write `pipeline.json`, beside and then renamed."""
+    content = {
+        "size": size,
+        "min_keypoint_confidence": settings.min_keypoint_confidence,
+        "method": settings.method,
+        "weight_map": settings.weight_map.to_dict(),
+        "error_models": {name: model.to_dict() for name, model in settings.error_models.items()},
+        "made_by": settings.made_by,
+    }
+    beside = folder / f"{FILE}.part"
+    beside.write_text(json.dumps(content, indent=1) + "\n")
+    beside.replace(folder / FILE)
+
+
+def load_settings(folder: Path) -> tuple[Settings, int]:
+    """`pipeline.json` of a folder of weights: the settings, and the side of the crops [px]."""
+    path = folder / FILE
+    try:
+        content = json.loads(path.read_text())
+        return Settings(
+            min_keypoint_confidence=content["min_keypoint_confidence"],
+            method=content["method"],
+            weight_map=WeightMap.from_dict(content["weight_map"]),
+            error_models={name: ErrorModel.from_dict(model) for name, model in content["error_models"].items()},
+            made_by=content["made_by"],
+        ), content["size"]
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path} is not the settings of a pipeline: {error!r}") from error
