@@ -87,9 +87,10 @@ def shape_table(shapes: pa.Table) -> str:
     methods = list(dict.fromkeys(shapes["method"].to_pylist()))
     lines = ["| method | MSE_mano | W-error mm | L-error mm | size-free mm | anchored: W-error mm | size-free mm |"]
     lines.append("|---|---|---|---|---|---|---|")
+    unanchored = ("mse_mano", "width_mm", "length_mm", "size_free_mm")
     for method in methods:
         cells = []
-        for anchored, names in ((False, ("mse_mano", "width_mm", "length_mm", "size_free_mm")), (True, ("width_mm", "size_free_mm"))):  # fmt: skip # noqa: E501
+        for anchored, names in ((False, unanchored), (True, ("width_mm", "size_free_mm"))):
             part = _part(shapes, method=method, anchored=anchored)
             cells += [f"{_person_mean(part, name):.3f}" if len(part) else "" for name in names]
         lines.append(f"| {method} | {' | '.join(cells)} |")
