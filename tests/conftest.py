@@ -1,8 +1,13 @@
 """Shared by all tests: tests may import `toy` (a small hand with random data)."""
 
+import os
+
 import pytest
 import torch
 from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
+torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much beside other programs
 
 settings.register_profile("same examples every time", derandomize=True, deadline=None)
 settings.load_profile("same examples every time")
