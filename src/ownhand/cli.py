@@ -167,7 +167,7 @@ def train(
     minutes: float | None = None,
     seed: int = 0,
     threads: int | None = None,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> None:
     """Train the networks; started again, it goes on where it stopped, and ends as if it had never stopped.
 
@@ -176,12 +176,12 @@ def train(
         data: Folders of shards to train on, from `ownhand synth`.
         val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.
         out: Folder for weights, logs and checkpoints; `--weights` of the other commands takes it.
-        stages: Names of those to train: keypoints baseline identity conditioned confidence. All when not given.
+        stages: Names of those to train: trunk keypoints baseline identity conditioned confidence. All when not given.
         length: Factor on the length of every stage.
         minutes: Stop after so long.
         seed: Of weights, order and augmentation.
         threads: Of torch.
-        workers: Processes that load pictures.
+        workers: Processes that load pictures. When not given, 4 beside a GPU and none on a CPU.
     """
     from ownhand.commands import train_and_tune
 

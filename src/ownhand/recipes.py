@@ -27,7 +27,7 @@ class Stage:
         epochs: Length in passes over the data.
         batch: Pictures per step, over all processes.
         together: Pictures of one person that follow each other, for losses that compare them.
-        init_from: The stage from which the backbone's weights are taken.
+        init_from: The stage from which all weights that fit are taken, at least the backbone's.
         optimizer: `adam`, or `adamw`, which spares vectors (biases, normalisation) the decay.
         lr: Learning rate.
         weight_decay: Of `adamw`.
@@ -121,25 +121,44 @@ class Recipe:
 
 
 def _stages(
-    *, backbone: str, auxiliary: int, common: dict, keypoints: dict, regressor: dict, confidence: dict, **network: Any
+    *,
+    backbone: str,
+    auxiliary: int,
+    common: dict,
+    trunk: dict | None = None,
+    keypoints: dict,
+    regressor: dict,
+    confidence: dict,
+    **network: Any,
 ) -> tuple[Stage, ...]:
-    """The default pipeline; the dictionaries are fields of its stages."""
+    """The default pipeline; the dictionaries are fields of its stages.
+
+    With a trunk, a baseline network is trained first, from which all others, the final baseline too, start: what they
+    all must learn is learnt once, and the variants differ in nothing but what is compared.
+    """
     dense = losses.DENSE if auxiliary else {}
-    stages = [
+    start = {} if trunk is None else {"init_from": "trunk"}
+    stages = []
+
+    def add_regressor(name: str, variant: str, fields: dict) -> None:
+        paper = {name: weight for name, weight in losses.PAPER.items() if variant == "baseline" or name != "shape"}
+        estimator = {"kind": "regressor", "variant": variant, "backbone": backbone, "auxiliary": auxiliary} | network
+        fields = common | {"loss": paper | dense} | fields
+        stages.append(Stage(name=name, estimator=estimator, select="mpjpe_mm", **fields))
+
+    if trunk is not None:
+        add_regressor("trunk", "baseline", trunk)
+    stages.append(
         Stage(
             name="keypoints",
             estimator={"kind": "keypoints", "backbone": backbone, "auxiliary": bool(auxiliary)} | network,
             loss=losses.KEYPOINTS | {name: weight for name, weight in dense.items() if name != "heatmaps"},
             select="keypoints_px",
-            **common | keypoints,
+            **common | start | keypoints,
         )
-    ]
+    )
     for variant in ("baseline", "identity", "conditioned"):
-        paper = {name: weight for name, weight in losses.PAPER.items() if variant == "baseline" or name != "shape"}
-        estimator = {"kind": "regressor", "variant": variant, "backbone": backbone, "auxiliary": auxiliary} | network
-        stages.append(
-            Stage(name=variant, estimator=estimator, loss=paper | dense, select="mpjpe_mm", **common | regressor)
-        )
+        add_regressor(variant, variant, start | regressor)
     estimator = {"kind": "confidence", "estimator": "baseline", "target": "size_free"}
     stages.append(Stage(name="confidence", estimator=estimator, loss=losses.CONFIDENCE, **common | confidence))
     return tuple(stages)
@@ -162,8 +181,9 @@ TINY = Recipe(
             "validate_every": 8,
             "augmentation": Augmentation(size=64, angle_deg=30.0, scale=(0.9, 1.1), shift=0.05, **_COLOURS, **_WEAR),
         },
-        keypoints={"steps": 20},
-        regressor={"steps": 12, "init_from": "keypoints"},
+        trunk={"steps": 12},
+        keypoints={"steps": 12},
+        regressor={"steps": 8},
         confidence={"steps": 8, "together": 4},
     ),
 )
@@ -185,8 +205,15 @@ SMALL = Recipe(
             "validation_pictures": 1000,
             "augmentation": Augmentation(size=128, angle_deg=180.0, scale=(0.8, 1.25), shift=0.08, **_COLOURS, **_WEAR),
         },
-        keypoints={"steps": 10_000},
-        regressor={"steps": 7_000, "init_from": "keypoints"},
+        trunk={
+            "steps": 20_000,
+            "schedule": "steps",
+            "coarse": ((0.45, 64), (0.75, 96)),
+            "loss": {"verts": 1.0, "pose": 1.0, "shape": 1.0} | losses.DENSE | {"heatmaps": 0.3},
+            "validate_every": 1000,
+        },
+        keypoints={"steps": 3_000},
+        regressor={"steps": 4_000},
         confidence={"steps": 1_200, "batch": 128, "together": 8, "lr": 3e-3},
     ),
 )

@@ -51,7 +51,7 @@ def run(
     length: float = 1.0,
     minutes: float | None = None,
     threads: int | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     accelerator: str = "auto",
     save_every: int = 500,
     log_every: int = 50,
@@ -71,7 +71,8 @@ def run(
         length: Factor on the length of every stage.
         minutes: Stop after so long; called again, training goes on.
         threads: Of torch; its own choice when None.
-        workers: Processes that load pictures; 0 loads them in this one.
+        workers: Processes that load pictures; 0 loads them in this one. When None, 4 beside a GPU, and 0 on a CPU,
+            where they would only take from the network what they give.
         accelerator: As Fabric calls it: `cpu`, `cuda`, `auto`.
         save_every: Steps between checkpoints: what a kill loses at most.
         log_every: Steps between lines of the log.
@@ -105,7 +106,7 @@ def run(
         val=ShardDataset(*val) if val else None,
         out=Path(out),
         seed=seed,
-        workers=workers,
+        workers=workers if workers is not None else 0 if fabric.device.type == "cpu" else 4,
         save_every=save_every,
         log_every=log_every,
     )
@@ -225,7 +226,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
                 if best is None or values[stage.select] < best["metrics"][stage.select]:
                     best = {"step": step, "metrics": values}
                     if fabric.is_global_zero:
-                        save(kept, folder / "best")
+                        save(kept, folder / "best", training=True)
             if step < steps and step % task.save_every == 0:
                 keep_state()
         if step < steps:
@@ -234,7 +235,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
 
     if fabric.is_global_zero:
         chosen = kept if best is None else load(folder / "best", task.hand)
-        save(chosen, task.out / stage.name, extra=about | {"best": best})
+        save(chosen, task.out / stage.name, extra=about | {"best": best}, training=True)
     fabric.barrier()
     return {"finished": True, "step": steps, "steps": steps, "best": best}
 
@@ -255,12 +256,22 @@ def _network(stage: Stage, task: _Task) -> Estimator:
         return network
     network = build(config, task.hand)
     if stage.init_from is not None:
-        source = load(task.out / stage.init_from, task.hand)
-        try:
-            network.get_submodule("backbone").load_state_dict(source.get_submodule("backbone").state_dict())
-        except (RuntimeError, AttributeError) as error:
-            raise ValueError(f"the backbone of stage {stage.init_from} does not fit stage {stage.name}") from error
+        _start_from(network, load(task.out / stage.init_from, task.hand), stage)
     return network
+
+
+def _start_from(network: Estimator, source: Estimator, stage: Stage) -> None:
+    """Copy all weights that fit. One network's own decoder is another's auxiliary one."""
+    theirs, ours = source.state_dict(), network.state_dict()
+    for name, tensor in ours.items():
+        for alias in (name, f"auxiliary.{name}", name.removeprefix("auxiliary.")):
+            if alias in theirs and theirs[alias].shape == tensor.shape:
+                ours[name] = theirs[alias]
+                break
+        else:
+            if name.startswith("backbone."):
+                raise ValueError(f"the backbone of stage {stage.init_from} does not fit stage {stage.name}")
+    network.load_state_dict(ours)
 
 
 def _optimizer(stage: Stage, network: Estimator) -> torch.optim.Optimizer:

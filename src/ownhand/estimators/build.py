@@ -76,27 +76,33 @@ def with_confidence(estimator: FeatureEstimator) -> WithConfidence:
 
 
 def save(
-    estimator: Estimator, path: str | os.PathLike[str], extra: dict[str, Any] | None = None, *, half: bool = False
+    estimator: Estimator,
+    path: str | os.PathLike[str],
+    extra: dict[str, Any] | None = None,
+    *,
+    half: bool = False,
+    training: bool = False,
 ) -> None:
-    """Write `path`.safetensors and `path`.json, without what serves training only.
+    """Write `path`.safetensors and `path`.json.
 
     Args:
         estimator: Any estimator made by `build`.
         path: Where to; a suffix .safetensors or .json is ignored.
         extra: Anything JSON-able to be kept beside the configuration (how it was trained).
         half: Store matrices and kernels as float16; vectors, such as normalisation statistics, stay float32.
+        training: Also what serves training only, so that training can go on from there.
     """
     weights, description = _paths(path)
     tensors = {}
     for name, tensor in estimator.state_dict().items():
-        if name.startswith("auxiliary."):
+        if name.startswith("auxiliary.") and not training:
             continue
         small = half and tensor.is_floating_point() and tensor.ndim >= 2
         tensors[name] = (tensor.half() if small else tensor).detach().cpu().contiguous()
     content = dump_tensors(tensors)
     about = {
         "format": _FORMAT,
-        "config": asdict(_without_auxiliary(estimator.config)),
+        "config": asdict(estimator.config if training else _without_auxiliary(estimator.config)),
         "hand": estimator.hand_id,
         "sha256": hashlib.sha256(content).hexdigest(),
         "extra": extra or {},
