@@ -183,23 +183,51 @@ def test_the_best_weights_on_validation_are_kept(uninterrupted):
 
 
 def test_the_confidence_stage_changes_nothing_of_the_baseline(uninterrupted):
-    scored, baseline = weights(uninterrupted / "confidence"), weights(uninterrupted / "baseline")
+    scored = weights(uninterrupted / "confidence")
+    baseline = {k: v for k, v in weights(uninterrupted / "baseline").items() if not k.startswith("auxiliary.")}
     inner = {k.removeprefix("estimator."): v for k, v in scored.items() if k.startswith("estimator.")}
     assert_equal(inner, baseline)
     assert scored["score.weight"].abs().sum() > 0
     assert load(uninterrupted / "confidence", toy_hand()).config.target == "size_free"
 
 
-def test_a_stage_starts_from_the_backbone_of_another(uninterrupted, folders, tmp_path):
-    (tmp_path / "keypoints").mkdir()
+STILL = {"lr": 0.0, "freeze_statistics": True}
+FROM_BASELINE = {
+    "keypoints, whose decoder the baseline has for training": replace(
+        KEYPOINTS, name="again", init_from="baseline", **STILL
+    ),
+    "identity": replace(
+        BASELINE,
+        name="again",
+        init_from="baseline",
+        estimator=BASELINE.estimator | {"variant": "identity"},
+        loss={"verts": 1.0},
+        **STILL,
+    ),
+}
+
+
+@pytest.mark.parametrize("stage", FROM_BASELINE.values(), ids=FROM_BASELINE)
+def test_a_stage_starts_from_all_weights_of_another_that_fit(stage, uninterrupted, folders, tmp_path):
+    for ending in (".json", ".safetensors"):
+        (tmp_path / f"baseline{ending}").write_bytes((uninterrupted / f"baseline{ending}").read_bytes())
+    run(recipe(stage), tmp_path, folders)
+    ours, theirs = weights(tmp_path / "again"), weights(tmp_path / "baseline")
+    theirs = {name.removeprefix("auxiliary.") if name not in ours else name: x for name, x in theirs.items()}
+    kinds = {name.split(".")[0] for name in ours}
+    same = {kind for kind in kinds if all(name in theirs for name in ours if name.startswith(kind))}
+    assert same >= ({"backbone", "decoder"} if stage.estimator["kind"] == "keypoints" else kinds)
+    for name in ours:
+        if name.split(".")[0] in same:
+            assert torch.allclose(ours[name], theirs[name], atol=1e-6), name
+
+
+def test_a_stage_whose_backbone_differs_is_refused(uninterrupted, folders, tmp_path):
     for ending in (".json", ".safetensors"):
         (tmp_path / f"keypoints{ending}").write_bytes((uninterrupted / f"keypoints{ending}").read_bytes())
-    still = replace(BASELINE, lr=0.0, freeze_statistics=True)
-    run(recipe(still), tmp_path, folders)
-    ours, theirs = weights(tmp_path / "baseline"), weights(tmp_path / "keypoints")
-    backbone = {name for name in theirs if name.startswith("backbone.")}
-    assert backbone
-    assert all(torch.allclose(ours[name], theirs[name], atol=1e-7) for name in backbone)
+    wider = replace(BASELINE, estimator=BASELINE.estimator | {"backbone": "resnet-18-half"})
+    with pytest.raises(ValueError, match="backbone of stage keypoints does not fit stage baseline"):
+        run(recipe(wider), tmp_path, folders)
 
 
 def test_training_learns(folders, tmp_path):
