@@ -138,6 +138,7 @@ def synth(
     pictures: int = 50,
     size: int = 128,
     seed: int = 0,
+    spread: float = 1.0,
     workers: int = 2,
 ) -> None:
     """Draw labelled pictures of synthetic people into tar shards; started again, it goes on where it stopped.
@@ -148,11 +149,12 @@ def synth(
         pictures: Pictures of each.
         size: Side of a picture [px].
         seed: Other seeds give other people: never train and test on the same.
+        spread: By how much hands differ more in their proportions than people's do (at most 2), to train on.
         workers: Processes.
     """
     from ownhand.synth.write import write
 
-    write(out, people=people, pictures_per_person=pictures, size=size, seed=seed, workers=workers)
+    write(out, people=people, pictures_per_person=pictures, size=size, seed=seed, spread=spread, workers=workers)
 
 
 def train(

@@ -85,6 +85,12 @@ class Stage:
         """What must be read besides the pictures, for the losses."""
         return [field for field, loss in (("labels", "parts"), ("depth", "depth")) if loss in self.loss]
 
+    @property
+    def crop_scale(self) -> float | None:
+        """The middle of `augmentation.box`: the crops to validate on, and to use later."""
+        box = self.augmentation.box
+        return None if box is None else math.sqrt(box[0] * box[1])
+
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step."""
         share = step / steps

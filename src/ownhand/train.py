@@ -219,6 +219,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
                     task.val.only(stage.fields),
                     batch=stage.batch,
                     size=stage.augmentation.size,
+                    box=stage.crop_scale,
                     limit=stage.validation_pictures,
                 )
                 values = validate(kept, samples, task.hand, stage.loss, fabric)

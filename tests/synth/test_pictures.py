@@ -128,6 +128,13 @@ def test_a_person_keeps_shape_and_people_differ(samples):
     assert (shape[:, 0] - other).norm(dim=-1).min() > 0.5
 
 
+def test_spread_changes_proportions_and_leaves_size_and_the_rest_of_the_picture():
+    plain, wide = (Generator(SEED, SIZE, pictures_per_person=8, spread=spread)[3] for spread in (1.0, 1.5))
+    torch.testing.assert_close(wide.shape[1:], 1.5 * plain.shape[1:])
+    assert wide.shape[0] == plain.shape[0]
+    assert 0 < (wide.keypoints - plain.keypoints).abs().max() < SIZE / 8
+
+
 def test_poses_rarely_penetrate_themselves():
     shape = torch.stack([Generator(SEED).person(i)[0] for i in range(100)])
     R = natural_poses(SEED, 0, 100, shape)
@@ -141,7 +148,7 @@ def test_wrist_relative_joints_have_human_size(samples):
     assert reach.max() < 0.26
 
 
-@pytest.mark.parametrize("bad", [{"seed": -1}, {"size": 8}, {"pictures_per_person": 0}])
+@pytest.mark.parametrize("bad", [{"seed": -1}, {"size": 8}, {"pictures_per_person": 0}, {"spread": 3.0}])
 def test_bad_numbers_are_refused(bad):
-    with pytest.raises(ValueError, match="expected a seed"):
+    with pytest.raises(ValueError, match="expected a s"):
         Generator(**{"seed": 0, **bad})

@@ -24,6 +24,9 @@ from ownhand.geometry.crops import Crop
 DRAWS = 40
 """Uniform random numbers that one picture takes."""
 
+STORED_BOX = 2.0
+"""Side of stored pictures relative to the larger side of the keypoints' box, about."""
+
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -35,6 +38,8 @@ class Augmentation:
         size: Side of the square that results [px]; None keeps the picture's longer side.
         angle_deg: Rotation in the plane, up to this either way.
         scale: Range of the factor by which the hand grows (log-uniform).
+        box: Instead of the whole picture, show the square around the keypoints; range of its side relative to the
+            larger side of their box (log-uniform). Then `scale` does not count.
         shift: Displacement in x and y, up to this share of the side either way.
         brightness: Added to all channels, up to this either way.
         contrast: Range of the factor about the picture's mean brightness.
@@ -51,6 +56,7 @@ class Augmentation:
     size: int | None = None
     angle_deg: float = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
+    box: tuple[float, float] | None = None
     shift: float = 0.0
     brightness: float = 0.0
     contrast: tuple[float, float] = (1.0, 1.0)
@@ -101,15 +107,21 @@ def _move(sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, 
     longer = max(height, width)
     size = longer if config.size is None else config.size
     angle = _between(-1.0, 1.0, turn) * math.radians(config.angle_deg)
-    scale = _between(math.log(config.scale[0]), math.log(config.scale[1]), grow).exp()
     shift = torch.stack([_between(-config.shift, config.shift, u) for u in (x, y)], -1)
-    side = longer / scale
-    centre = torch.tensor([width / 2, height / 2]) + shift * side[:, None]
-    crop = Crop.square(centre, side, size, angle)
-
     R = torch.zeros(len(angle), 3, 3)
     R[:, 0, 0] = R[:, 1, 1] = angle.cos()
     R[:, 1, 0], R[:, 0, 1], R[:, 2, 2] = angle.sin(), -angle.sin(), 1
+    if config.box is None:
+        side = longer / _between(math.log(config.scale[0]), math.log(config.scale[1]), grow).exp()
+        centre, stored = torch.tensor([width / 2, height / 2]), longer
+    else:
+        turned = sample.keypoints @ R[:, :2, :2].mT
+        low, high = turned.amin(-2), turned.amax(-2)
+        factor = _between(math.log(config.box[0]), math.log(config.box[1]), grow).exp()
+        side = factor * (high - low).amax(-1).clamp_min(1.0)
+        centre = ((low + high)[:, None] / 2 @ R[:, :2, :2])[:, 0]
+        stored = longer * config.box[0] / STORED_BOX
+    crop = Crop.square(centre + shift * side[:, None], side, size, angle)
     camera = crop.camera(sample.camera)
     K = camera.K @ R.mT
     K[:, 1, 0] = torch.where(K[:, 1, 0].abs() < 1e-5 * K[:, 0, 0].abs(), 0, K[:, 1, 0])
@@ -119,7 +131,7 @@ def _move(sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, 
         pose = replace(pose, R_cam_root=R @ pose.R_cam_root, t_cam_root=t_cam_root)
     keypoints = crop.keypoints(sample.keypoints)
     inside = ((keypoints >= 0) & (keypoints < size)).all(-1)
-    shrink = max(1, int(longer / size))  # not by each batch's own scales
+    shrink = max(1, int(stored / size))  # not by each batch's own scales
 
     maps = {name: x for name in ("labels", "depth") if (x := getattr(sample, name)) is not None}
     if maps:

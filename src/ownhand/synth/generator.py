@@ -32,6 +32,7 @@ VERSION = 2
 HELD, IN_FRONT, DESK, SLEEVE, WATCH = 0.15, 0.1, 0.25, 0.3, 0.1  # shares of the pictures
 VIEWS = 8  # drawn until one does not show where the forearm ends
 SEEN = 8  # joints that things must leave visible
+LARGEST_SPREAD = 2.0  # further out the linear shape space leaves what a hand can be
 
 _VIEW = 2  # stream of random numbers
 
@@ -44,11 +45,13 @@ class Generator:
         seed: Of everything. Different seeds have different people.
         size: Side of the pictures [px].
         pictures_per_person: Picture i shows person i // pictures_per_person.
+        spread: By how much hands differ more in their proportions than people's do. Beyond 1, shape is easier to learn.
     """
 
     seed: int
     size: int = 128
     pictures_per_person: int = 50
+    spread: float = 1.0
 
     def __post_init__(self) -> None:
         if self.seed < 0 or self.size < 16 or self.pictures_per_person < 1:
@@ -56,10 +59,12 @@ class Generator:
                 "expected a seed of at least 0, a size of at least 16 and at least 1 picture per person, "
                 f"got {self.seed}, {self.size} and {self.pictures_per_person}"
             )
+        if not 0 <= self.spread <= LARGEST_SPREAD:
+            raise ValueError(f"expected a spread of hand shapes from 0 to {LARGEST_SPREAD:g}, got {self.spread}")
 
     def person(self, number: int) -> tuple[Float[Tensor, "shapes"], bool]:
         """Shape of a person and whether he is a man."""
-        return person(self.seed, number)
+        return person(self.seed, number, self.spread)
 
     def __getitem__(self, index: int) -> HandSample:
         """Picture `index` with all its labels; no batch axes.
@@ -70,7 +75,7 @@ class Generator:
         if index < 0:
             raise IndexError(f"expected an index of at least 0, got {index}")
         rng = np.random.default_rng([self.seed, index, _VIEW])
-        hand = bent_hands(self.seed, self.pictures_per_person, index // BLOCK)[index % BLOCK]
+        hand = bent_hands(self.seed, self.pictures_per_person, index // BLOCK, self.spread)[index % BLOCK]
         subject = index // self.pictures_per_person
         shape, is_male = self.person(subject)
         R, t, camera = _view(rng, hand, self.size)

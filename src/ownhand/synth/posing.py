@@ -53,12 +53,12 @@ class BentHand:
 
 
 @lru_cache(maxsize=4)
-def bent_hands(seed: int, pictures_per_person: int, number: int) -> list[BentHand]:
-    """The hands of block `number`: BLOCK consecutive pictures, each as Generator's `seed` and `index` say."""
+def bent_hands(seed: int, pictures_per_person: int, number: int, spread: float = 1.0) -> list[BentHand]:
+    """The hands of block `number`: BLOCK consecutive pictures, each as Generator's fields and `index` say."""
     first = number * BLOCK
     indices = range(first, first + BLOCK)
     model = _double_model()
-    shape = torch.stack([person(seed, i // pictures_per_person)[0] for i in indices]).double()
+    shape = torch.stack([person(seed, i // pictures_per_person, spread)[0] for i in indices]).double()
     shaped = model.shaped(shape)
     R = natural_poses(seed, first, BLOCK, shape)
     posed = shaped.posed(_unmoved(R))
@@ -130,9 +130,10 @@ def _pose_seed(seed: int, attempt: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def person(seed: int, number: int) -> tuple[Float[Tensor, "shapes"], bool]:
-    """Shape of a person and whether he is a man."""
+def person(seed: int, number: int, spread: float = 1.0) -> tuple[Float[Tensor, "shapes"], bool]:
+    """Shape of a person, all but its size times `spread`, and whether he is a man."""
     shape, is_male = draw_people(1, seed, first=number)
+    shape[:, 1:] *= spread
     return shape[0], bool(is_male[0])
 
 

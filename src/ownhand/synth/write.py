@@ -28,6 +28,7 @@ class Plan:
         quality: JPEG quality.
         shard_size: Pictures per shard, about: a shard holds whole people, at least one.
         version: Of the generator.
+        spread: See `Generator`.
         hand: Id of the hand model that the pictures show.
     """
 
@@ -39,6 +40,7 @@ class Plan:
     shard_size: int
     version: int
     hand: str
+    spread: float = 1.0
 
     @property
     def people_per_shard(self) -> int:
@@ -63,6 +65,7 @@ def write(
     size: int = 128,
     seed: int = 0,
     workers: int = 1,
+    spread: float = 1.0,
     quality: int = 92,
     shard_size: int = 500,
     progress: bool = True,
@@ -76,6 +79,7 @@ def write(
         size: Side of the pictures [px].
         seed: Of people and pictures: use different ones for training and testing.
         workers: Processes, one thread each.
+        spread: See `Generator`.
         quality: JPEG quality of the stored pictures.
         shard_size: Pictures per shard, about: what a kill loses per worker.
         progress: Whether to show a progress bar.
@@ -101,6 +105,7 @@ def write(
         quality=quality,
         shard_size=shard_size,
         version=VERSION,
+        spread=spread,
         hand=open_hand().id,
     )
     folder = Path(folder)
@@ -123,7 +128,7 @@ def _claim(folder: Path, plan: Plan) -> None:
     """Record the plan, or check that the folder has the same one."""
     path = folder / FACTS
     if path.exists():
-        found = json.loads(path.read_text())
+        found = {"spread": 1.0} | json.loads(path.read_text())
         differing = [f"{k} {found.get(k)} instead of {v}" for k, v in asdict(plan).items() if found.get(k) != v]
         if differing:
             raise ValueError(f"{folder} already holds other synthetic pictures: {', '.join(differing)}")
@@ -159,5 +164,5 @@ def _one_thread() -> None:
 def _write_shard(folder: Path, plan: Plan, shard: int) -> int:
     from ownhand.synth.generator import Generator
 
-    generator = Generator(plan.seed, plan.size, plan.pictures_per_person)
+    generator = Generator(plan.seed, plan.size, plan.pictures_per_person, plan.spread)
     return write_shard(folder, shard, (generator[i] for i in plan.pictures(shard)), quality=plan.quality)
