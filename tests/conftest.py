@@ -36,7 +36,8 @@ def tiny_weights(tmp_path_factory, few_pictures):
     from ownhand.evaluate import observe
     from ownhand.hand.builtin import open_hand
     from ownhand.pipeline import load_networks
-    from ownhand.tune import tune, without_settings
+    from ownhand.settings import Settings
+    from ownhand.tune import tune, untuned
 
     torch.manual_seed(0)
     folder, hand, backbone = tmp_path_factory.mktemp("tiny_weights"), open_hand(), "resnet-tiny"
@@ -54,6 +55,6 @@ def tiny_weights(tmp_path_factory, few_pictures):
             if parameter.ndim == 2:
                 torch.nn.init.normal_(parameter, std=0.05)
         build.save(network, folder / name)
-    pipeline = without_settings(hand, size=64, **load_networks(folder, hand))
+    pipeline = untuned(hand, Settings(size=64), **load_networks(folder, hand))
     tune(pipeline, observe(pipeline, ShardDataset(few_pictures, fields=())), folder, made_by={"command": "a test"})
     return folder

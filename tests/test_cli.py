@@ -39,8 +39,8 @@ def weights(tiny_weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     for file in tiny_weights.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    settings, size = stored.load_settings(folder)
-    stored.save_settings(folder, replace(settings, min_keypoint_confidence=0.0), size)
+    settings = stored.load_settings(folder)
+    stored.save_settings(folder, replace(settings, min_keypoint_confidence=0.0))
     return folder
 
 

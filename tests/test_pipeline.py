@@ -116,7 +116,6 @@ def load_with(pipeline, settings):
         identity=pipeline.identity,
         settings=settings,
         priors=pipeline.priors,
-        size=pipeline.size,
     )
 
 

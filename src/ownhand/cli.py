@@ -178,7 +178,7 @@ def train(
         data: Folders of shards to train on, from `ownhand synth`.
         val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.
         out: Folder for weights, logs and checkpoints; `--weights` of the other commands takes it.
-        stages: Names of those to train: trunk keypoints baseline identity conditioned confidence. All when not given.
+        stages: Names of those to train: (trunk_1 ...) keypoints baseline identity conditioned confidence.
         length: Factor on the length of every stage.
         minutes: Stop after so long.
         seed: Of weights, order and augmentation.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -22,6 +23,7 @@ from ownhand import __version__, tables
 from ownhand.calibrate import Anchor
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import PhotoError, to_image
+from ownhand.estimators import build
 from ownhand.evaluate import evaluate, observe
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.export import write_glb, write_mesh
@@ -30,7 +32,8 @@ from ownhand.hand.identity import measurements_mm
 from ownhand.hand.model import HandPose, mirror_pose
 from ownhand.pipeline import NETWORKS, NoHandError, Pipeline, Reconstruction, load, load_networks
 from ownhand.render.overlay import draw_mesh
-from ownhand.tune import tune, without_settings
+from ownhand.settings import Settings
+from ownhand.tune import tune, untuned
 from ownhand.views import View, find_pictures, read_intrinsics, read_view
 
 SCHEMA = "ownhand reconstruction 1"
@@ -190,7 +193,10 @@ def train_and_tune(
         print(f"{name}: step {result['step']} of {result['steps']}" + (f", {best}" if best else ""))
     if all(result["finished"] for result in results.values()) and _has_networks(out):
         hand = open_hand()
-        pipeline = without_settings(hand, **load_networks(out, hand))
+        stage = build.describe(out / "identity")["extra"]["stage"]
+        size, box = stage["augmentation"]["size"], stage["augmentation"]["box"]
+        settings = Settings(size=size, crop_scale=2.0 if box is None else math.sqrt(box[0] * box[1]))
+        pipeline = untuned(hand, settings, **load_networks(out, hand))
         seen = observe(pipeline, ShardDataset(*val, fields=()))
         made_by = {"recipe": recipe, "length": options["length"], "seed": options["seed"], **_provenance()}
         tune(pipeline, seen, out, made_by=made_by)

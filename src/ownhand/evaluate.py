@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ownhand import metrics
@@ -23,7 +23,8 @@ from ownhand.data.sample import HandSample
 from ownhand.hand.measure import length_mm
 from ownhand.hand.model import HandModel, HandPose
 from ownhand.pipeline import Pipeline, Seen
-from ownhand.structs import TensorStruct, concatenate
+from ownhand.structs import TensorStruct, concatenate, stack
+from ownhand.views import View
 
 ROWS = ("baseline", "true shape", "calibrated", "true size, mean proportions", "mean hand", "another person's hand")
 TAPE_SD_MM = 1.0
@@ -39,6 +40,8 @@ class Observations(TensorStruct):
         pose: True pose.
         shape: True shape.
         keypoints: True keypoints in the crop [px].
+        visible: Which of them are in the picture, and no thing before them.
+        zoom: Pixels of the crop per pixel of the picture.
         subject: Number of the person.
     """
 
@@ -46,6 +49,8 @@ class Observations(TensorStruct):
     pose: HandPose
     shape: Float[Tensor, "*batch shapes"]
     keypoints: Float[Tensor, "*batch 21 2"]
+    visible: Bool[Tensor, "*batch 21"]
+    zoom: Float[Tensor, "*batch"]
     subject: Int[Tensor, "*batch"]
 
     def people(self) -> Iterator[tuple[int, Observations]]:
@@ -55,17 +60,22 @@ class Observations(TensorStruct):
 
 
 def observe(pipeline: Pipeline, data: ShardDataset, *, batch: int = 100, progress: Any = None) -> Observations:
-    """Run the networks once over every picture; all evaluation and tuning starts from here."""
+    """Run the networks over every picture, cropped as in use; all evaluation and tuning starts from here."""
     parts = []
     for start in range(0, len(data), batch):
         sample = data.load(range(start, min(start + batch, len(data))))
         pose, shape, subject = _known(sample)
+        views = [View(image=image, camera=sample.camera[i]) for i, image in enumerate(sample.image)]
+        crops, seen = pipeline.crop(views)
+        crop = stack(crops)
         parts.append(
             Observations(
-                seen=pipeline.look(sample.image, sample.camera),
+                seen=seen,
                 pose=pose,
                 shape=shape,
-                keypoints=sample.keypoints,
+                keypoints=crop.keypoints(sample.keypoints),
+                visible=sample.visible,
+                zoom=crop.T_crop_image[:, 0, 0],
                 subject=subject,
             )
         )
@@ -153,9 +163,16 @@ def picture_errors(
         "camera_mm": metrics.camera_error_mm(posed.joints, true.joints),
         "length_mm": length_mm(pipeline.hand, shape),
         "true_length_mm": length_mm(pipeline.hand, test.shape),
+        "keypoints_px": _keypoint_error_px(test),
         "reprojection_px": metrics.keypoint_error_px(test.seen.camera.project(posed.joints), test.seen.keypoints),
     }
     return errors
+
+
+def _keypoint_error_px(test: Observations) -> Float[Tensor, "pictures"]:
+    """Mean distance of the keypoints that can be seen from where they are, in pixels of the pictures as stored."""
+    error = (test.seen.keypoints - test.keypoints).norm(dim=-1) * test.visible
+    return error.sum(-1) / test.visible.sum(-1).clamp_min(1) / test.zoom
 
 
 def shape_errors(

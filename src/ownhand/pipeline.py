@@ -112,7 +112,6 @@ class Pipeline:
         identity: Picture and shape -> pose.
         settings: What was chosen on validation people.
         priors: Errors of the poses of `baseline` and `identity`, and of the keypoints.
-        size: Side of the crops that the networks want [px].
     """
 
     def __init__(
@@ -124,9 +123,8 @@ class Pipeline:
         identity: FeatureEstimator,
         settings: Settings,
         priors: dict[str, PosePrior],
-        size: int = 128,
     ):
-        self.hand, self.settings, self.priors, self.size = hand, settings, priors, size
+        self.hand, self.settings, self.priors = hand, settings, priors
         self.keypoints, self.baseline, self.identity = keypoints.eval(), baseline.eval(), identity.eval()
 
     @torch.no_grad()
@@ -199,19 +197,16 @@ class Pipeline:
             locator: Where the hands are; by default each picture is taken to show one.
         """
         boxes = [(locator or WholePicture())(view.image)[0] for view in views]
-        crops = [box.crop(self.size) for box in boxes]
+        size, scale = self.settings.size, self.settings.crop_scale
+        crops = [box.crop(size) for box in boxes]
         first = self._keypoints(views, crops)
-        crops = [Crop.around_keypoints(points, self.size) for points in first]
-        image = torch.stack([crop.image(view.image) for view, crop in zip(views, crops, strict=True)])
-        camera = stack([crop.camera(view.camera) for view, crop in zip(views, crops, strict=True)])
-        return crops, self.look(image, camera)
+        crops = [Crop.around_keypoints(points, size, scale) for points in first]
+        return crops, self.look(*_cropped(views, crops))
 
     @torch.no_grad()
     def _keypoints(self, views: Sequence[View], crops: Sequence[Crop]) -> Float[Tensor, "views 21 2"]:
         """Keypoints in the pixels of the views."""
-        image = torch.stack([crop.image(view.image) for view, crop in zip(views, crops, strict=True)])
-        camera = stack([crop.camera(view.camera) for view, crop in zip(views, crops, strict=True)])
-        seen = self.keypoints(image, camera).keypoints
+        seen = self.keypoints(*_cropped(views, crops)).keypoints
         return torch.stack(
             [
                 crop.inverse(view.camera.size).keypoints(points)
@@ -312,6 +307,13 @@ class Pipeline:
         )
 
 
+def _cropped(views: Sequence[View], crops: Sequence[Crop]) -> tuple[Float[Tensor, "views 3 h w"], Camera]:
+    """What the networks see. Around the picture its border goes on, as in training."""
+    pairs = list(zip(views, crops, strict=True))
+    image = torch.stack([crop.image(view.image, padding="border") for view, crop in pairs])
+    return image, stack([crop.camera(view.camera) for view, crop in pairs])
+
+
 def shipped_weights() -> Path:
     """The folder of weights inside the package."""
     return Path(str(resources.files("ownhand").joinpath("weights")))
@@ -329,9 +331,9 @@ def load(weights: str | Path | None = None) -> Pipeline:
     folder = shipped_weights() if weights is None else Path(weights)
     hand = open_hand()
     networks = load_networks(folder, hand)
-    settings, size = load_settings(folder)
+    settings = load_settings(folder)
     priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}
-    return Pipeline(hand=hand, settings=settings, priors=priors, size=size, **networks)
+    return Pipeline(hand=hand, settings=settings, priors=priors, **networks)
 
 
 def load_networks(folder: Path, hand: HandModel) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What validation people decided, as stored beside the weights."""
+"""What training fixed and validation people decided, as stored beside the weights."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ FILE = "pipeline.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What was chosen on validation people; stored as `pipeline.json` beside the weights.
+    """Stored as `pipeline.json` beside the weights.
 
     Attributes:
+        size: Side of the crops that the networks were trained on [px].
+        crop_scale: Side of those crops relative to the larger side of the keypoints' box.
         min_keypoint_confidence: Below this mean confidence of the keypoints there is no hand.
         method: How pictures are combined; see `calibrate`.
         weight_map: From confidence to weight.
@@ -25,6 +27,8 @@ class Settings:
         made_by: Command, seed, commit and numbers of the run that made the weights.
     """
 
+    size: int = 128
+    crop_scale: float = 2.0
     min_keypoint_confidence: float = 0.0
     method: str = "paper"
     weight_map: WeightMap = field(default_factory=WeightMap)
@@ -32,10 +36,11 @@ class Settings:
     made_by: dict[str, Any] = field(default_factory=dict)
 
 
-def save_settings(folder: Path, settings: Settings, size: int) -> None:
+def save_settings(folder: Path, settings: Settings) -> None:
     """Write `pipeline.json`, beside and then renamed."""
     content = {
-        "size": size,
+        "size": settings.size,
+        "crop_scale": settings.crop_scale,
         "min_keypoint_confidence": settings.min_keypoint_confidence,
         "method": settings.method,
         "weight_map": settings.weight_map.to_dict(),
@@ -47,18 +52,24 @@ def save_settings(folder: Path, settings: Settings, size: int) -> None:
     beside.replace(folder / FILE)
 
 
-def load_settings(folder: Path) -> tuple[Settings, int]:
-    """`pipeline.json` of a folder of weights: the settings, and the side of the crops [px]."""
+def load_settings(folder: Path) -> Settings:
+    """`pipeline.json` of a folder of weights.
+
+    Raises:
+        WeightsError: It is missing or damaged.
+    """
     path = folder / FILE
     try:
         content = json.loads(path.read_text())
         return Settings(
+            size=content["size"],
+            crop_scale=content["crop_scale"],
             min_keypoint_confidence=content["min_keypoint_confidence"],
             method=content["method"],
             weight_map=WeightMap.from_dict(content["weight_map"]),
             error_models={name: ErrorModel.from_dict(model) for name, model in content["error_models"].items()},
             made_by=content["made_by"],
-        ), content["size"]
+        )
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     except (KeyError, TypeError, ValueError) as error:

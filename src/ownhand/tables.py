@@ -17,7 +17,12 @@ def all_tables(records: pa.Table, shapes: pa.Table) -> str:
     """Everything, as Markdown."""
     rivals = ("mean", "paper, equal weights", "paper, shuffled confidence", "mean hand")
     gains = "\n".join(f"- against {rival}: {_words(shape_gain(shapes, 'paper', rival))} mm" for rival in rivals)
-    return f"""## Reconstruction
+    seen = _part(records, row=REFERENCE, anchored=False, refined=False)
+    return f"""## Keypoints
+
+Mean error of the keypoints that can be seen: {_person_mean(seen, "keypoints_px"):.2f} px of the stored pictures.
+
+## Reconstruction
 
 {error_table(records)}
 

@@ -44,7 +44,7 @@ def tune(
     Error bars need at least `ENOUGH_PEOPLE` of them; with fewer, calibration gives none.
 
     Args:
-        pipeline: Trained networks; its settings and priors do not count.
+        pipeline: Trained networks; of its settings only those of the crops count, its priors do not.
         observations: What they say of pictures of validation people.
         folder: Where the weights are.
         made_by: What is to be kept of the run that made the weights.
@@ -69,7 +69,8 @@ def tune(
     if len(people) >= ENOUGH_PEOPLE:
         error_models = _error_models(people, hand, weight_map)
         errors = method_errors(people, hand, weight_map, size_free)
-    settings = Settings(
+    settings = replace(
+        pipeline.settings,
         min_keypoint_confidence=float(seen.keypoint_confidence.mean(-1).quantile(1 - HANDS_KEPT)),
         method=min(errors, key=errors.__getitem__),
         weight_map=weight_map,
@@ -78,7 +79,7 @@ def tune(
     )
     for name, prior in fit_priors(pipeline, observations, hand).items():
         prior.save(folder / f"prior_{name}.safetensors")
-    save_settings(folder, settings, pipeline.size)
+    save_settings(folder, settings)
 
 
 def _error_models(people: Sequence[KnownPerson], hand: HandModel, weight_map: WeightMap) -> dict[Method, ErrorModel]:
@@ -124,7 +125,7 @@ def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) 
     return {name: PosePrior.fit(pose, truth, **noise) for name, pose in at_truth.items()}
 
 
-def without_settings(hand: HandModel, **networks: Any) -> Pipeline:
-    """A pipeline fresh from training, before anything was tuned."""
+def untuned(hand: HandModel, settings: Settings, **networks: Any) -> Pipeline:
+    """A pipeline fresh from training; of its settings only those of the crops mean anything."""
     prior = PosePrior.isotropic(0.2)
-    return Pipeline(hand=hand, settings=Settings(), priors={"baseline": prior, "identity": prior}, **networks)
+    return Pipeline(hand=hand, settings=settings, priors={"baseline": prior, "identity": prior}, **networks)
