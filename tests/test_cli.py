@@ -189,12 +189,12 @@ def test_bad_input_ends_in_one_sentence_and_leaves_nothing_behind(ownhand, weigh
 
 
 def test_no_hand_in_view_is_said(ownhand, tiny_weights, photos, tmp_path):
-    settings, size = stored.load_settings(tiny_weights)
+    settings = stored.load_settings(tiny_weights)
     blind = tmp_path / "blind"
     blind.mkdir()
     for file in tiny_weights.iterdir():
         (blind / file.name).write_bytes(file.read_bytes())
-    stored.save_settings(blind, replace(settings, min_keypoint_confidence=2.0), size)
+    stored.save_settings(blind, replace(settings, min_keypoint_confidence=2.0))
     code, _, err = ownhand("reconstruct", photos, "--weights", blind, "-o", tmp_path / "out")
     assert code == 2
     assert "none was recognised in p0, p1, p2, p3" in err

@@ -227,8 +227,13 @@ SMALL = Recipe(
         },
         trunk=[
             _TRUNK | {"steps": 7_000, "augmentation": Augmentation(size=64, scale=(0.8, 1.25), shift=0.08, **_ANY)},
-            _TRUNK | {"steps": 5_500, "augmentation": Augmentation(size=64, box=_TIGHT, shift=0.05, **_ANY)},
-            _TRUNK | {"steps": 5_500, "augmentation": Augmentation(size=96, box=_TIGHT, shift=0.05, **_ANY)},
+            _TRUNK | {"steps": 3_500, "augmentation": Augmentation(size=64, box=_TIGHT, shift=0.05, **_ANY)},
+            _TRUNK
+            | {
+                "steps": 7_000,
+                "coarse": ((0.25, 64),),
+                "augmentation": Augmentation(size=96, box=_TIGHT, shift=0.05, **_ANY),
+            },
         ],
         keypoints={
             "steps": 3_000,

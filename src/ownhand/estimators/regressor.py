@@ -142,11 +142,14 @@ class PoseHead(nn.Module):
 
 
 def _mlp(inputs: int, widths: tuple[int, ...], outputs: int) -> nn.Sequential:
-    """Linear layers with ReLU between them; the last one starts at zero."""
+    """Linear layers with leaky ReLU between them; the last one starts at zero.
+
+    Plain ReLU dies in the shape head: a picture says so little about shape that noise drives every unit out of reach.
+    """
     sizes = (inputs, *widths)
     layers: list[nn.Module] = []
     for before, after in zip(sizes, widths, strict=False):
-        layers += [nn.Linear(before, after), nn.ReLU()]
+        layers += [nn.Linear(before, after), nn.LeakyReLU(0.1)]
     last = nn.Linear(sizes[-1], outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
