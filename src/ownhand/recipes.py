@@ -240,7 +240,7 @@ SMALL = Recipe(
             "augmentation": Augmentation(size=128, box=(1.15, 3.0), shift=0.08, **_ANY),
         },
         regressor={"steps": 4_000},
-        confidence={"steps": 1_200, "batch": 128, "together": 8, "lr": 3e-3},
+        confidence={"steps": 600, "batch": 128, "together": 8, "lr": 3e-3},
     ),
 )
 """At 128 px on two CPU cores; its weights are shipped."""

@@ -1,0 +1,53 @@
+"""How many pictures without a hand are refused, at the threshold that keeps 99 % of the validation hands.
+
+    python benchmarks/no_hand.py [--weights FOLDER] [--pictures 400]
+
+The pictures are the generator's surroundings alone, as its camera takes them, and the same with a forearm-coloured box
+or ball before them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from PIL import Image, ImageDraw
+
+from ownhand.pipeline import load
+from ownhand.synth.backgrounds import background
+from ownhand.synth.effects import photographed
+from ownhand.views import View
+
+SEED, SIZE, BATCH = 900_000, 128, 50
+
+
+def main(weights: Path | None = None, pictures: int = 400) -> None:
+    pipeline = load(weights)
+    threshold = pipeline.settings.min_keypoint_confidence
+    for name, distract in (("surroundings", False), ("skin-coloured things", True)):
+        confidence = []
+        for start in range(0, pictures, BATCH):
+            views = [_view(i, distract=distract) for i in range(start, min(start + BATCH, pictures))]
+            confidence.append(pipeline.crop(views)[1].keypoint_confidence.mean(-1))
+        values = torch.cat(confidence)
+        print(
+            f"{name}: {(values < threshold).float().mean():.1%} of {pictures} refused "
+            f"(confidence {values.mean():.2f} on average, threshold {threshold:.2f})"
+        )
+
+
+def _view(index: int, *, distract: bool) -> View:
+    rng = np.random.default_rng([SEED, index])
+    picture = Image.fromarray(photographed(background(SEED, index, SIZE, rng), rng))
+    if distract:
+        draw = ImageDraw.Draw(picture)
+        x, y, w, h = (int(v) for v in rng.uniform((0.1, 0.1, 0.2, 0.2), (0.5, 0.5, 0.5, 0.5)) * SIZE)
+        tone = tuple(int(c * rng.uniform(0.3, 1)) for c in (235, 185, 150))
+        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=tone)
+    return View.of(torch.from_numpy(np.asarray(picture)).permute(2, 0, 1) / 255)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
