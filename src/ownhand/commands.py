@@ -238,7 +238,10 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
 
 
 def _provenance() -> dict[str, Any]:
-    """What a number needs beside it to be repeated: command, version, commit if there is one, machine, date."""
+    """What a number needs beside it to be repeated: command, version, commit if there is one, machine, date.
+
+    Of absolute paths only the last part is kept: where somebody keeps files is nobody's business.
+    """
     commit = subprocess.run(
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
         capture_output=True,
@@ -246,7 +249,7 @@ def _provenance() -> dict[str, Any]:
         check=False,
     )
     return {
-        "command": " ".join(["ownhand", *sys.argv[1:]]),
+        "command": " ".join(["ownhand", *(Path(word).name if os.path.isabs(word) else word for word in sys.argv[1:])]),
         "software": f"ownhand {__version__}",
         "commit": commit.stdout.strip() or "unknown",
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores, torch {torch.__version__}",
