@@ -46,7 +46,7 @@ def _view(index: int, *, distract: bool) -> View:
         x, y, w, h = (int(v) for v in rng.uniform((0.1, 0.1, 0.2, 0.2), (0.5, 0.5, 0.5, 0.5)) * SIZE)
         tone = tuple(int(c * rng.uniform(0.3, 1)) for c in (235, 185, 150))
         (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=tone)
-    return View.of(torch.from_numpy(np.asarray(picture)).permute(2, 0, 1) / 255)
+    return View.of(torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255)
 
 
 if __name__ == "__main__":
