@@ -178,6 +178,20 @@ def test_relative_depth_along_the_central_ray_tells_what_the_picture_hides(shift
     assert relative_error(given.joints, joints) < 0.6 * relative_error(without.joints, joints)
 
 
+def test_keypoints_that_all_count_as_gross_errors_do_not_drive_the_hand_away():
+    hand, truth, start, _, keypoints = scene(n=50, spread=0.2)
+    garbled = keypoints.mean(-2, keepdim=True) + 3 * torch.randn(keypoints.shape)  # a network that saw nothing
+    free = PosePrior.isotropic(0.1, 0.3)
+    held = replace(free, distance_sigma=0.1)
+
+    def farthest(prior):
+        found = fit(hand, start, garbled, sure(garbled), CAMERA, prior, robust=3.0, max_iterations=50)
+        return (found.pose.t_cam_root[:, 2] / truth.t_cam_root[:, 2]).max()
+
+    assert farthest(free) > 3
+    assert farthest(held) < 1.5
+
+
 def test_limits_keep_joints_within_what_hands_do():
     model = open_hand()
     limits = JointLimits.of(joint_limits(), model.axes, sigma=0.02)
@@ -223,17 +237,20 @@ def test_the_jacobian_of_all_residuals_equals_automatic_differentiation(option):
     axes = roma.procrustes(open_hand().axes.double())  # orthonormal to the last digit, which float32 is not
     hand, truth, start, _, keypoints = scene(3, torch.float64, noise=3.0, spread=0.5, make=open_hand)
     everything = option == "all"
+    central_ray = torch.nn.functional.normalize(torch.randn(3, 3, dtype=torch.float64), dim=-1)
     problem = Problem(
         chain=JointChain.of(hand),
         R_start=stacked_rotations(start),
         K=CAMERA.K.double().expand(3, 3, 3),
-        central_ray=torch.nn.functional.normalize(torch.randn(3, 3, dtype=torch.float64), dim=-1),
+        central_ray=central_ray,
         keypoints=keypoints,
         precision=torch.rand(3, 21, dtype=torch.float64),
         whitening=torch.randn(48, 48, dtype=torch.float64),
         limits=JointLimits.of(joint_limits().double(), axes) if everything else None,
         depth=torch.randn(3, 21, dtype=torch.float64) if everything else None,
         depth_precision=torch.rand(21, dtype=torch.float64) if everything else None,
+        distance=1.3 * (truth.t_cam_root * central_ray).sum(-1),
+        distance_sigma=0.1 if everything else None,
         robust=None if option == "plain" else 2.0,
         size_sigma=0.1 if everything else None,
     )

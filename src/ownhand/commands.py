@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import subprocess
@@ -21,6 +20,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from ownhand import __version__, tables
 from ownhand.calibrate import Anchor
+from ownhand.data.augment import Augmentation
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import PhotoError, to_image
 from ownhand.estimators import build
@@ -193,9 +193,10 @@ def train_and_tune(
         print(f"{name}: step {result['step']} of {result['steps']}" + (f", {best}" if best else ""))
     if all(result["finished"] for result in results.values()) and _has_networks(out):
         hand = open_hand()
-        stage = build.describe(out / "identity")["extra"]["stage"]
-        size, box = stage["augmentation"]["size"], stage["augmentation"]["box"]
-        settings = Settings(size=size, crop_scale=2.0 if box is None else math.sqrt(box[0] * box[1]))
+        taught = build.describe(out / "identity")["extra"]["stage"]["augmentation"]
+        view = Augmentation(**{name: tuple(x) if isinstance(x, list) else x for name, x in taught.items()}).middle
+        size, box = view.size or 128, view.box or (2.0,)
+        settings = Settings(size=size, crop_scale=box[0], upright=view.upright > 0)
         pipeline = untuned(hand, settings, **load_networks(out, hand))
         seen = observe(pipeline, ShardDataset(*val, fields=()))
         made_by = {"recipe": recipe, "length": options["length"], "seed": options["seed"], **_provenance()}

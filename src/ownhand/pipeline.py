@@ -29,6 +29,7 @@ from ownhand.hand.identity import Identity
 from ownhand.hand.limits import JointLimits
 from ownhand.hand.model import HandModel, HandPose, PosedHand, ShapedHand
 from ownhand.hand.pose_prior import PosePrior
+from ownhand.hand.skeleton import upright_angle
 from ownhand.locate import Locator, WholePicture
 from ownhand.metrics import hand_length
 from ownhand.settings import Settings, load_settings
@@ -198,9 +199,9 @@ class Pipeline:
         """
         boxes = [(locator or WholePicture())(view.image)[0] for view in views]
         size, scale = self.settings.size, self.settings.crop_scale
-        crops = [box.crop(size) for box in boxes]
-        first = self._keypoints(views, crops)
-        crops = [Crop.around_keypoints(points, size, scale) for points in first]
+        first = self._keypoints(views, [box.crop(size) for box in boxes])
+        angles = upright_angle(first) if self.settings.upright else torch.zeros(len(first))
+        crops = [Crop.around_keypoints(points, size, scale, angle=a) for points, a in zip(first, angles, strict=True)]
         return crops, self.look(*_cropped(views, crops))
 
     @torch.no_grad()

@@ -20,6 +20,7 @@ class Settings:
     Attributes:
         size: Side of the crops that the networks were trained on [px].
         crop_scale: Side of those crops relative to the larger side of the keypoints' box.
+        upright: Whether they are turned until the palm points up.
         min_keypoint_confidence: Below this mean confidence of the keypoints there is no hand.
         method: How pictures are combined; see `calibrate`.
         weight_map: From confidence to weight.
@@ -29,6 +30,7 @@ class Settings:
 
     size: int = 128
     crop_scale: float = 2.0
+    upright: bool = False
     min_keypoint_confidence: float = 0.0
     method: str = "paper"
     weight_map: WeightMap = field(default_factory=WeightMap)
@@ -41,6 +43,7 @@ def save_settings(folder: Path, settings: Settings) -> None:
     content = {
         "size": settings.size,
         "crop_scale": settings.crop_scale,
+        "upright": settings.upright,
         "min_keypoint_confidence": settings.min_keypoint_confidence,
         "method": settings.method,
         "weight_map": settings.weight_map.to_dict(),
@@ -64,6 +67,7 @@ def load_settings(folder: Path) -> Settings:
         return Settings(
             size=content["size"],
             crop_scale=content["crop_scale"],
+            upright=content["upright"],
             min_keypoint_confidence=content["min_keypoint_confidence"],
             method=content["method"],
             weight_map=WeightMap.from_dict(content["weight_map"]),

@@ -218,8 +218,7 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
                 samples = in_order(
                     task.val.only(stage.fields),
                     batch=stage.batch,
-                    size=stage.augmentation.size,
-                    box=stage.crop_scale,
+                    view=stage.augmentation.middle,
                     limit=stage.validation_pictures,
                 )
                 values = validate(kept, samples, task.hand, stage.loss, fabric)

@@ -115,14 +115,19 @@ def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) 
     joints = hand.shaped(observations.shape).posed(truth).joints
     depth = ((joints - joints[..., :1, :]) @ seen.camera.crop_frame()[..., 2:])[..., 0]
     length = metrics.hand_length(joints)[..., None]
+    away = (truth.t_cam_root * seen.camera.crop_frame()[..., 2]).sum(-1)
     noise: dict[str, Any] = {
         "keypoint_error": seen.keypoints - observations.keypoints,
         "confidence": seen.keypoint_confidence,
         "depth_error": seen.keypoint_depth * length - depth,
     }
     poses = {"baseline": seen.pose, "identity": pipeline.pose_given(seen, observations.shape)}
-    at_truth = {name: replace(pose, t_cam_root=truth.t_cam_root) for name, pose in poses.items()}
-    return {name: PosePrior.fit(pose, truth, **noise) for name, pose in at_truth.items()}
+    priors = {}
+    for name, pose in poses.items():
+        placed, _ = pipeline.put(seen, hand.shaped(observations.shape), pose)
+        found = (placed.t_cam_root * seen.camera.crop_frame()[..., 2]).sum(-1)
+        priors[name] = PosePrior.fit(placed, truth, distance_error=(found / away).log(), **noise)
+    return priors
 
 
 def untuned(hand: HandModel, settings: Settings, **networks: Any) -> Pipeline:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from toy import toy_hand
 
 from ownhand.data.augment import DRAWS, Augmentation, augment, draw
+from ownhand.hand.skeleton import upright_angle
 from ownhand.structs import stack
 
 STRONG = Augmentation(
-    size=96, angle_deg=180.0, scale=(0.6, 1.5), shift=0.2, brightness=32 / 255, contrast=(0.5, 1.5),
-    saturation=(0.5, 1.5), hue_deg=18.0, balance=0.1, grey=0.1, blur=0.3, jpeg=0.3, noise=0.05, patches=0.5,
+    size=96, angle_deg=180.0, upright=0.5, tilt_deg=30.0, scale=(0.6, 1.5), shift=0.2, brightness=32 / 255,
+    contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue_deg=18.0, balance=0.1, grey=0.1, blur=0.3, jpeg=0.3, noise=0.05, patches=0.5,
 )  # fmt: skip
 
 
@@ -80,6 +81,29 @@ def test_a_picture_changes_by_seed_epoch_and_number_and_not_by_its_batch():
     draws = [draw(*key) for key in ((3, [5], [10]), (4, [5], [10]), (3, [6], [10]), (3, [5], [11]))]
     assert all(not torch.equal(a, b) for i, a in enumerate(draws) for b in draws[:i])
     assert torch.equal(draws[0], draw(3, [5], [10]))
+
+
+def test_upright_pictures_show_the_palm_pointing_up_within_the_tilt():
+    sample = batch(*range(8))
+    for tilt, box in ((0.0, None), (20.0, (1.2, 1.6))):
+        view = Augmentation(size=96, box=box, upright=1.0, tilt_deg=tilt)
+        left = upright_angle(augment(sample, view, draw(0, [0] * 8, list(range(8)))).keypoints).rad2deg()
+        off = (left + 180) % 360 - 180
+        assert off.abs().max() < tilt + 0.1
+        assert off.std() > tilt / 4
+    some = Augmentation(size=96, upright=0.5)
+    unchanged = (augment(sample, some, draw(0, [0] * 8, list(range(8)))).keypoints * 64 / 96 - sample.keypoints).abs()
+    assert 0 < (unchanged.amax((-2, -1)) < 1e-3).sum() < 8
+
+
+def test_the_middle_of_what_training_shows_is_one_view():
+    middle = replace(STRONG, box=(1.0, 4.0), upright=0.9).middle
+    assert (middle.size, middle.box, middle.upright) == (96, (2.0, 2.0), 1)
+    sample = batch(0, 1)
+    first, second = (augment(sample, middle, draw(seed, [0, 0], [0, 1])) for seed in (0, 1))
+    assert torch.equal(first.image, second.image)
+    spans = first.keypoints.amax(1) - first.keypoints.amin(1)
+    torch.testing.assert_close(spans.amax(-1), torch.full((2,), 48.0), atol=1e-2, rtol=0)
 
 
 def test_the_default_changes_nothing():

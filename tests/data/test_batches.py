@@ -65,9 +65,9 @@ def test_two_processes_load_what_one_would(data):
 
 
 def test_validation_takes_pictures_evenly_and_leaves_them_as_they_are(data):
-    (sample,) = in_order(data, batch=8, size=None, limit=5)
+    (sample,) = in_order(data, batch=8, view=Augmentation(), limit=5)
     assert sample.subject.tolist() == [data[i].subject.item() for i in (0, 2, 4, 6, 8)]
-    assert sum(len(x) for x in in_order(data, batch=4, size=32)) == 10
+    assert sum(len(x) for x in in_order(data, batch=4, view=Augmentation(size=32))) == 10
 
 
 def test_pictures_are_coarse_at_first_if_told_so(data):

@@ -40,7 +40,8 @@ def test_a_dot_is_found_where_keypoints_and_camera_say(x, y, angle, side, size):
     crop = Crop.square(torch.tensor([80.0, 60.0]), torch.tensor(side), size, torch.tensor(angle))
     where = torch.tensor([[x, y]])
     expected = crop.keypoints(where)
-    assume(((expected > 10) & (expected < size - 10)).all())
+    reach = 3.5 * 2.5 * size / side  # of the dot, which must be seen whole
+    assume(((expected > reach) & (expected < size - reach)).all())
     camera = Camera(K=torch.tensor([[200.0, 0, 80], [0, 210, 60], [0, 0, 1]]), size=SIZE)
     point = camera.unproject(where, torch.tensor([0.7]))
     found = centre_of_gravity(crop.image(picture_of_a_dot((x, y), sigma=2.5)))
@@ -107,6 +108,31 @@ def test_the_papers_crop_is_twice_the_box_and_ignores_what_is_not_visible():
     torch.testing.assert_close(corners, torch.tensor([[[-10.0, -10], [70, 70]]]), atol=1e-3, rtol=0)
     inside = crop.keypoints(keypoints)[0, :2]
     torch.testing.assert_close(inside, torch.tensor([[32.0, 48], [96, 80]]), atol=1e-3, rtol=0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(angle=st.floats(-math.pi, math.pi), scale=st.floats(1.0, 3.0), seed=st.integers(0, 1000))
+def test_a_turned_crop_holds_the_turned_keypoints_in_its_middle(angle, scale, seed):
+    keypoints = 100 * torch.rand(2, 21, 2, generator=torch.Generator().manual_seed(seed))
+    inside = Crop.around_keypoints(keypoints, 90, scale, angle=torch.tensor([angle, angle])).keypoints(keypoints)
+    low, high = inside.amin(-2), inside.amax(-2)
+    torch.testing.assert_close((low + high) / 2, torch.full((2, 2), 45.0), atol=1e-2, rtol=0)
+    torch.testing.assert_close((high - low).amax(-1), torch.full((2,), 90 / scale), atol=1e-2, rtol=0)
+
+
+def test_a_shifted_crop_moves_along_the_pictures_axes():
+    keypoints, angle = 100 * torch.rand(1, 21, 2), torch.tensor([0.7])
+    middle = torch.tensor([[[45.0, 45.0]]])
+    there = [
+        Crop.around_keypoints(keypoints, 90, angle=angle, shift=shift).inverse(SIZE).keypoints(middle)
+        for shift in (None, torch.tensor([[0.1, 0.0]]))
+    ]
+    side = 2 * (Crop.around_keypoints(keypoints, 90, angle=angle).keypoints(keypoints)).new_tensor(90 / 2)
+    moved = there[1] - there[0]
+    assert moved[..., 0] > 0
+    torch.testing.assert_close(moved[..., 1], torch.zeros(1, 1), atol=1e-3, rtol=0)
+    scale = Crop.around_keypoints(keypoints, 90, angle=angle).inverse(SIZE).T_crop_image[0, :2, 0].norm()
+    torch.testing.assert_close(moved[0, 0, 0], 0.1 * side * scale, rtol=1e-3, atol=0)
 
 
 def test_a_batch_of_crops_equals_one_by_one():

@@ -62,11 +62,24 @@ def test_keypoint_noise_is_found_in_spite_of_gross_errors():
     assert prior.sigma(torch.zeros(21)).isinf().all()
 
 
+def test_the_spread_of_distances_is_measured():
+    pose = random_pose(2000)
+    prior = PosePrior.fit(pose, pose, distance_error=0.08 * torch.randn(2000))
+    assert prior.distance_sigma == pytest.approx(0.08, rel=0.1)
+    assert PosePrior.fit(pose, pose).distance_sigma is None
+
+
 def test_a_saved_prior_is_read_back(tmp_path):
-    prior = PosePrior(covariance=errors(1)[0], keypoint_sigma=2.5, confidence_power=0.3, depth_sigma=torch.rand(21))
+    prior = PosePrior(
+        covariance=errors(1)[0],
+        keypoint_sigma=2.5,
+        confidence_power=0.3,
+        depth_sigma=torch.rand(21),
+        distance_sigma=0.07,
+    )
     prior.save(tmp_path / "prior.safetensors")
     back = PosePrior.load(tmp_path / "prior.safetensors")
-    assert (back.keypoint_sigma, back.confidence_power) == (2.5, 0.3)
+    assert (back.keypoint_sigma, back.confidence_power, back.distance_sigma) == (2.5, 0.3, 0.07)
     torch.testing.assert_close((back.covariance, back.depth_sigma), (prior.covariance, prior.depth_sigma))
     assert [p.name for p in tmp_path.iterdir()] == ["prior.safetensors"]
 

@@ -19,7 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from ownhand.data.sample import HandSample
-from ownhand.geometry.crops import Crop
+from ownhand.geometry.crops import Crop, rotation
+from ownhand.hand.skeleton import upright_angle
 
 DRAWS = 40
 """Uniform random numbers that one picture takes."""
@@ -37,6 +38,9 @@ class Augmentation:
     Attributes:
         size: Side of the square that results [px]; None keeps the picture's longer side.
         angle_deg: Rotation in the plane, up to this either way.
+        upright: Probability that the picture is turned until the palm points up, and then by up to `tilt_deg` either
+            way, instead.
+        tilt_deg: See `upright`.
         scale: Range of the factor by which the hand grows (log-uniform).
         box: Instead of the whole picture, show the square around the keypoints; range of its side relative to the
             larger side of their box (log-uniform). Then `scale` does not count.
@@ -55,6 +59,8 @@ class Augmentation:
 
     size: int | None = None
     angle_deg: float = 0.0
+    upright: float = 0.0
+    tilt_deg: float = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
     box: tuple[float, float] | None = None
     shift: float = 0.0
@@ -68,6 +74,12 @@ class Augmentation:
     jpeg: float = 0.0
     noise: float = 0.0
     patches: float = 0.0
+
+    @property
+    def middle(self) -> Augmentation:
+        """The same view of every picture, in the middle of what training shows: to validate on, and to use later."""
+        box = None if self.box is None else (math.sqrt(self.box[0] * self.box[1]),) * 2
+        return Augmentation(size=self.size, box=box, upright=round(self.upright))
 
 
 def draw(seed: int, epochs: list[int], indices: list[int]) -> Float[Tensor, "batch draws"]:
@@ -85,7 +97,7 @@ def augment(sample: HandSample, config: Augmentation, draws: Float[Tensor, "batc
         draws: From `draw`; the same numbers change a picture in the same way.
     """
     uniform = iter(draws.unbind(-1))
-    sample = _move(sample, config, *(next(uniform) for _ in range(4)))
+    sample = _move(sample, config, *(next(uniform) for _ in range(4)), draws[:, -1])
     sample = _hide(sample, config, torch.stack([next(uniform) for _ in range(17)], -1))
     image = _recolour(sample.image, config, torch.stack([next(uniform) for _ in range(8)], -1))
     image = _blur(image, config, next(uniform), next(uniform))
@@ -97,7 +109,9 @@ def _between(low: float, high: float, uniform: Tensor) -> Float[Tensor, "*batch"
     return (low + (high - low) * uniform).float()
 
 
-def _move(sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, x: Tensor, y: Tensor) -> HandSample:
+def _move(
+    sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, x: Tensor, y: Tensor, stand: Tensor
+) -> HandSample:
     """Turn, scale and shift. The camera turns with the picture, so that K stays upper triangular:
 
     a pixel moves by T, so K' R_z(a) = T K; with square pixels T K R_z(-a) is upper triangular, and R_z(a) moves
@@ -107,21 +121,20 @@ def _move(sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, 
     longer = max(height, width)
     size = longer if config.size is None else config.size
     angle = _between(-1.0, 1.0, turn) * math.radians(config.angle_deg)
+    if config.upright:
+        tilted = upright_angle(sample.keypoints) + _between(-1.0, 1.0, turn) * math.radians(config.tilt_deg)
+        angle = torch.where(stand < config.upright, tilted, angle)
     shift = torch.stack([_between(-config.shift, config.shift, u) for u in (x, y)], -1)
-    R = torch.zeros(len(angle), 3, 3)
-    R[:, 0, 0] = R[:, 1, 1] = angle.cos()
-    R[:, 1, 0], R[:, 0, 1], R[:, 2, 2] = angle.sin(), -angle.sin(), 1
+    R = torch.eye(3).repeat(len(angle), 1, 1)
+    R[:, :2, :2] = rotation(angle)
     if config.box is None:
         side = longer / _between(math.log(config.scale[0]), math.log(config.scale[1]), grow).exp()
-        centre, stored = torch.tensor([width / 2, height / 2]), longer
+        crop = Crop.square(torch.tensor([width / 2, height / 2]) + shift * side[:, None], side, size, angle)
+        stored = longer
     else:
-        turned = sample.keypoints @ R[:, :2, :2].mT
-        low, high = turned.amin(-2), turned.amax(-2)
         factor = _between(math.log(config.box[0]), math.log(config.box[1]), grow).exp()
-        side = factor * (high - low).amax(-1).clamp_min(1.0)
-        centre = ((low + high)[:, None] / 2 @ R[:, :2, :2])[:, 0]
+        crop = Crop.around_keypoints(sample.keypoints, size, factor, angle=angle, shift=shift)
         stored = longer * config.box[0] / STORED_BOX
-    crop = Crop.square(centre + shift * side[:, None], side, size, angle)
     camera = crop.camera(sample.camera)
     K = camera.K @ R.mT
     K[:, 1, 0] = torch.where(K[:, 1, 0].abs() < 1e-5 * K[:, 0, 0].abs(), 0, K[:, 1, 0])

@@ -73,17 +73,11 @@ class Batches(Dataset):
         return permutation(len(self._data), self._seed, epoch, self._data.subjects, self._together)
 
 
-def in_order(
-    data: ShardDataset, *, batch: int, size: int | None, box: float | None = None, limit: int = 0
-) -> Iterator[HandSample]:
-    """Pictures for validation, `limit` evenly taken ones, or all for 0.
-
-    Unchanged but for their size, and, if there is a `box`, cropped around the keypoints (see `Augmentation`).
-    """
+def in_order(data: ShardDataset, *, batch: int, view: Augmentation, limit: int = 0) -> Iterator[HandSample]:
+    """Pictures for validation, `limit` evenly taken ones or all for 0, seen as `view` says (`Augmentation.middle`)."""
     count = min(limit or len(data), len(data))
     for rows in (torch.arange(count) * len(data) // count).split(batch):
         indices = rows.tolist()
-        view = Augmentation(size=size, box=None if box is None else (box, box))
         yield augment(data.load(indices), view, draw(0, [0] * len(indices), indices))
 
 

@@ -61,7 +61,8 @@ def fit(
 
     The unknowns are 16 rotations, moved as R exp(delta), and the translation. The sum of squares has the
     reprojection errors over `prior.sigma(confidence)`, the deviation from the given rotations whitened by
-    `prior.covariance`, and what the optional arguments add. The given translation is only a start; one that is not
+    `prior.covariance`, the logarithm of the wrist's distance over the given one, divided by `prior.distance_sigma`, and
+    what the optional arguments add. Without a `distance_sigma` the given translation is only a start. One that is not
     finite or not in front of the camera is replaced by `place`.
 
     Work in the pixels for which the prior's keypoint noise holds: those of the keypoint network's crop, with the crop's
@@ -102,11 +103,14 @@ def fit(
             limits=limits,
             depth=None if keypoint_depth is None else keypoint_depth.reshape(-1, 21),
             depth_precision=None if prior.depth_sigma is None else 1 / prior.depth_sigma,
+            distance=confidence.new_ones(batch.numel()),
+            distance_sigma=prior.distance_sigma,
             robust=robust,
             size_sigma=size_sigma,
         )
         given = pose.t_cam_root.reshape(-1, 3)
         t = problem.start(given, confidence.reshape(-1, 21), camera.size)
+        problem = replace(problem, distance=(t * problem.central_ray).sum(-1))
         log_scale = t.new_zeros(len(t), 1)
         solution = levenberg_marquardt(
             lambda state, rows: (problem if len(rows) == len(t) else problem[rows]).linearise(state),

@@ -35,6 +35,8 @@ class Problem(TensorStruct):
     limits: JointLimits | None
     depth: Float[Tensor, "*batch 21"] | None
     depth_precision: Float[Tensor, "21"] | None
+    distance: Float[Tensor, "*batch"]
+    distance_sigma: float | None
     robust: float | None
     size_sigma: float | None
 
@@ -63,6 +65,8 @@ class Problem(TensorStruct):
         blocks = [self._reprojection(joints + t[:, None], by_state), self._prior(R)]
         if self.depth is not None and self.depth_precision is not None:
             blocks.append(self._relative_depth(joints, by_state, self.depth, self.depth_precision))
+        if self.distance_sigma is not None:
+            blocks.append(self._distance(t, self.distance_sigma))
         if self.limits is not None:
             blocks.append(_beyond(self.limits, R))
         if self.size_sigma:
@@ -111,6 +115,14 @@ class Problem(TensorStruct):
         jacobian = along_by_state * (weight * precision)[..., None]
         jacobian[..., 48:51] = 0  # relative to the wrist: t does not count
         return residuals * weight, jacobian, cost
+
+    def _distance(self, t: Tensor, sigma: float) -> Block:
+        """Along the crop's central ray. Keeps a hand whose keypoints count as gross errors from running away."""
+        along = (t * self.central_ray).sum(-1)
+        residuals = (along / self.distance).log()[:, None] / sigma
+        jacobian = residuals.new_zeros(len(t), 1, 51)
+        jacobian[:, 0, 48:] = self.central_ray / (along * sigma)[:, None]
+        return residuals, jacobian, residuals.square()[:, 0].nan_to_num(nan=torch.inf)
 
     def _bounded(self, square: Float[Tensor, "batch k"]) -> tuple[Float[Tensor, "batch k"], Float[Tensor, "batch"]]:
         """Square roots of the weights, and cost, of residuals with these squares; Geman-McClure if robust."""

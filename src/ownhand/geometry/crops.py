@@ -13,6 +13,12 @@ from ownhand.geometry.camera import Camera
 from ownhand.structs import TensorStruct
 
 
+def rotation(angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 2 2"]:
+    """Turns picture coordinates by `angle` [rad], from x towards y (clockwise as seen)."""
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Crop(TensorStruct):
     """A similarity from picture pixels to crop pixels.
@@ -41,10 +47,7 @@ class Crop(TensorStruct):
             size: Side of the crop.
             angle: Rotation of the content about the centre [rad], from x towards y (clockwise as seen).
         """
-        scale = size / side
-        cos = scale if angle is None else scale * angle.cos()
-        sin = torch.zeros_like(scale) if angle is None else scale * angle.sin()
-        linear = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+        linear = (size / side)[..., None, None] * rotation(torch.zeros_like(side) if angle is None else angle)
         offset = size / 2 - (linear @ centre[..., None])[..., 0]
         T = torch.zeros(*side.shape, 3, 3, dtype=side.dtype, device=side.device)
         T[..., :2, :2], T[..., :2, 2], T[..., 2, 2] = linear, offset, 1
@@ -55,8 +58,10 @@ class Crop(TensorStruct):
         cls,
         keypoints: Float[Tensor, "*batch n 2"],
         size: int,
-        scale: float = 2.0,
+        scale: float | Float[Tensor, "*batch"] = 2.0,
         visible: Bool[Tensor, "*batch n"] | None = None,
+        angle: Float[Tensor, "*batch"] | None = None,
+        shift: Float[Tensor, "*batch 2"] | None = None,
     ) -> Crop:
         """The paper's crop: centred on the keypoints' box, side = `scale` x its larger side (Kong et al. 2022).
 
@@ -65,14 +70,21 @@ class Crop(TensorStruct):
             size: Side of the crop [px].
             scale: Side of the square relative to the larger side of the box.
             visible: Keypoints to use; all when None.
+            angle: Rotation of the content as in `square`; the box is then that of the turned keypoints.
+            shift: Displacement of the square along the picture's axes, in shares of its side.
         """
+        turn = None if angle is None else rotation(angle)
+        turned = keypoints if turn is None else keypoints @ turn.mT
         if visible is None:
-            low, high = keypoints.amin(-2), keypoints.amax(-2)
+            low, high = turned.amin(-2), turned.amax(-2)
         else:
-            far = torch.full_like(keypoints, torch.inf)
-            low = torch.where(visible[..., None], keypoints, far).amin(-2)
-            high = torch.where(visible[..., None], keypoints, -far).amax(-2)
-        return cls.square((low + high) / 2, scale * (high - low).amax(-1).clamp_min(1.0), size)
+            far = torch.full_like(turned, torch.inf)
+            low = torch.where(visible[..., None], turned, far).amin(-2)
+            high = torch.where(visible[..., None], turned, -far).amax(-2)
+        centre, side = (low + high) / 2, scale * (high - low).amax(-1).clamp_min(1.0)
+        if turn is not None:
+            centre = (turn.mT @ centre[..., None])[..., 0]
+        return cls.square(centre if shift is None else centre + shift * side[..., None], side, size, angle)
 
     def keypoints(self, keypoints: Float[Tensor, "*batch n 2"]) -> Float[Tensor, "*batch n 2"]:
         """Picture pixels to crop pixels."""

@@ -42,12 +42,15 @@ class PosePrior(TensorStruct):
             the prior was fitted on: the keypoint network's crops [px].
         confidence_power: The standard deviation is `keypoint_sigma * confidence ** -confidence_power`.
         depth_sigma: Standard deviation of each joint's depth relative to the wrist [m]; None if not predicted.
+        distance_sigma: Standard deviation of the logarithm of the wrist's distance where the first pose is placed; None
+            if any distance is as likely as any other.
     """
 
     covariance: Float[Tensor, "48 48"]
     keypoint_sigma: float = 3.0
     confidence_power: float = 0.5
     depth_sigma: Float[Tensor, "21"] | None = None
+    distance_sigma: float | None = None
 
     @classmethod
     def isotropic(cls, pose_sigma: float, keypoint_sigma: float = 3.0) -> PosePrior:
@@ -68,6 +71,7 @@ class PosePrior(TensorStruct):
         keypoint_error: Float[Tensor, "*batch 21 2"] | None = None,
         confidence: Float[Tensor, "*batch 21"] | None = None,
         depth_error: Float[Tensor, "*batch 21"] | None = None,
+        distance_error: Float[Tensor, "*batch"] | None = None,
         smallest_sigma: float = 0.01,
     ) -> PosePrior:
         """From predictions for pictures of validation people.
@@ -82,6 +86,7 @@ class PosePrior(TensorStruct):
             keypoint_error: Predicted minus true keypoints [px of the network's crop].
             confidence: Confidence of each keypoint; keypoints with 0 are left out.
             depth_error: Predicted minus true depth relative to the wrist [m].
+            distance_error: Logarithm of the placed over the true distance.
             smallest_sigma: Lower bound of the standard deviations, for angles that never vary [rad].
 
         Raises:
@@ -97,6 +102,8 @@ class PosePrior(TensorStruct):
             noise = _keypoint_noise(keypoint_error.reshape(-1, 2).double(), confidence.reshape(-1).double())
         if depth_error is not None:
             noise["depth_sigma"] = depth_error.reshape(-1, 21).square().mean(0).sqrt()
+        if distance_error is not None:
+            noise["distance_sigma"] = max(float(distance_error.double().square().mean().sqrt()), smallest_sigma)
         covariance = _shrunk_covariance(deviation) + smallest_sigma**2 * torch.eye(48).to(deviation)
         return cls(covariance=covariance.to(predicted.R_cam_root.dtype), **noise)
 
@@ -116,7 +123,7 @@ class PosePrior(TensorStruct):
         tensors = {"covariance": self.covariance.contiguous()}
         if self.depth_sigma is not None:
             tensors["depth_sigma"] = self.depth_sigma.contiguous()
-        numbers = {"keypoint_sigma": self.keypoint_sigma, "confidence_power": self.confidence_power}
+        numbers = {name: getattr(self, name) for name in ("keypoint_sigma", "confidence_power", "distance_sigma")}
         beside = path.with_name(path.name + ".part")
         save_file(tensors, beside, metadata={"format": FORMAT, "numbers": json.dumps(numbers)})
         os.replace(beside, path)

@@ -6,6 +6,12 @@ fingertips; the 16 joints that rotate are the same list without them.
 
 from __future__ import annotations
 
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 FINGERS = ("thumb", "index", "middle", "ring", "little")
 
 JOINTS = (
@@ -58,5 +64,21 @@ WEBXR_FROM_21 = dict(
     )
 )
 """Our joint for each WebXR joint; the metacarpals of the four fingers have none."""
+
+KNUCKLES = tuple(JOINTS.index(f"{finger}_mcp") for finger in FINGERS[1:])
+
+
+def upright_angle(keypoints: Float[Tensor, "*batch 21 2"]) -> Float[Tensor, "*batch"]:
+    """By how much to turn a picture so that the palm, from wrist to knuckles, points up.
+
+    Args:
+        keypoints: The 21 joints in the picture [px].
+
+    Returns:
+        Angle of the content [rad], from x towards y (clockwise as seen).
+    """
+    x, y = (keypoints[..., KNUCKLES, :].mean(-2) - keypoints[..., 0, :]).unbind(-1)
+    return -math.pi / 2 - torch.atan2(y, x)
+
 
 MIDDLE_TIP, INDEX_MCP, LITTLE_MCP = JOINTS.index("middle_tip"), JOINTS.index("index_mcp"), JOINTS.index("little_mcp")
