@@ -197,6 +197,9 @@ _ANY: dict[str, Any] = {"angle_deg": 180.0, **_COLOURS, **_WEAR}
 _UPRIGHT: dict[str, Any] = _ANY | {"upright": 0.85, "tilt_deg": 20.0}
 """The palm points up, within what first keypoints get wrong; now and then it does not, when they are quite wrong."""
 
+_BOTH: dict[str, Any] = _UPRIGHT | {"upright": 0.5}
+"""For the network that finds the first keypoints too."""
+
 _TIGHT = (1.15, 1.6)
 """Crops nearly fill with the hand: at 128 px the paper's, of twice the box, would leave it 64."""
 
@@ -239,7 +242,7 @@ SMALL = Recipe(
         ],
         keypoints={
             "steps": 3_500,
-            "augmentation": Augmentation(size=128, box=(1.15, 2.8), shift=0.08, **_UPRIGHT | {"upright": 0.5}),
+            "augmentation": Augmentation(size=128, box=(1.15, 2.8), shift=0.08, **_BOTH),
         },
         regressor={"steps": 3_000},
         confidence={"steps": 600, "batch": 128, "together": 8, "lr": 3e-3},

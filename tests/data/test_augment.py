@@ -15,7 +15,8 @@ from ownhand.structs import stack
 
 STRONG = Augmentation(
     size=96, angle_deg=180.0, upright=0.5, tilt_deg=30.0, scale=(0.6, 1.5), shift=0.2, brightness=32 / 255,
-    contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue_deg=18.0, balance=0.1, grey=0.1, blur=0.3, jpeg=0.3, noise=0.05, patches=0.5,
+    contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue_deg=18.0, balance=0.1, grey=0.1, blur=0.3, jpeg=0.3,
+    noise=0.05, patches=0.5,
 )  # fmt: skip
 
 
