@@ -193,8 +193,9 @@ def train_and_tune(
         print(f"{name}: step {result['step']} of {result['steps']}" + (f", {best}" if best else ""))
     if all(result["finished"] for result in results.values()) and _has_networks(out):
         hand = open_hand()
-        taught = build.describe(out / "identity")["extra"]["stage"]["augmentation"]
-        view = Augmentation(**{name: tuple(x) if isinstance(x, list) else x for name, x in taught.items()}).middle
+        stored = build.describe(out / "identity")["extra"]["stage"]["augmentation"]
+        taught: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in stored.items()}
+        view = Augmentation(**taught).middle
         size, box = view.size or 128, view.box or (2.0,)
         settings = Settings(size=size, crop_scale=box[0], upright=view.upright > 0)
         pipeline = untuned(hand, settings, **load_networks(out, hand))

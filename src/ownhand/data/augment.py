@@ -78,8 +78,8 @@ class Augmentation:
     @property
     def middle(self) -> Augmentation:
         """The same view of every picture, in the middle of what training shows: to validate on, and to use later."""
-        box = None if self.box is None else (math.sqrt(self.box[0] * self.box[1]),) * 2
-        return Augmentation(size=self.size, box=box, upright=round(self.upright))
+        side = None if self.box is None else math.sqrt(self.box[0] * self.box[1])
+        return Augmentation(size=self.size, box=None if side is None else (side, side), upright=round(self.upright))
 
 
 def draw(seed: int, epochs: list[int], indices: list[int]) -> Float[Tensor, "batch draws"]:
@@ -97,7 +97,8 @@ def augment(sample: HandSample, config: Augmentation, draws: Float[Tensor, "batc
         draws: From `draw`; the same numbers change a picture in the same way.
     """
     uniform = iter(draws.unbind(-1))
-    sample = _move(sample, config, *(next(uniform) for _ in range(4)), draws[:, -1])
+    moves = torch.stack([*(next(uniform) for _ in range(4)), draws[:, -1]], -1)
+    sample = _move(sample, config, moves)
     sample = _hide(sample, config, torch.stack([next(uniform) for _ in range(17)], -1))
     image = _recolour(sample.image, config, torch.stack([next(uniform) for _ in range(8)], -1))
     image = _blur(image, config, next(uniform), next(uniform))
@@ -109,14 +110,13 @@ def _between(low: float, high: float, uniform: Tensor) -> Float[Tensor, "*batch"
     return (low + (high - low) * uniform).float()
 
 
-def _move(
-    sample: HandSample, config: Augmentation, turn: Tensor, grow: Tensor, x: Tensor, y: Tensor, stand: Tensor
-) -> HandSample:
+def _move(sample: HandSample, config: Augmentation, uniform: Float[Tensor, "batch 5"]) -> HandSample:
     """Turn, scale and shift. The camera turns with the picture, so that K stays upper triangular:
 
     a pixel moves by T, so K' R_z(a) = T K; with square pixels T K R_z(-a) is upper triangular, and R_z(a) moves
     everything in the camera frame.
     """
+    turn, grow, x, y, stand = uniform.unbind(-1)
     height, width = sample.image.shape[-2:]
     longer = max(height, width)
     size = longer if config.size is None else config.size
