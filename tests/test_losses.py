@@ -53,6 +53,7 @@ def perfect(sample: HandSample) -> tuple[Prediction, Auxiliary]:
         verts=posed.verts,
         keypoints=sample.keypoints,
         keypoint_depth=relative / length,
+        scores=torch.zeros(len(sample), 2),
     )
     target = losses.heatmap_target(sample.keypoints / 4, *CELLS, sigma=1.0)
     labels, depth = sample.labels[:, 2::4, 2::4].long(), torch.zeros(len(sample), *CELLS)
@@ -64,7 +65,6 @@ def perfect(sample: HandSample) -> tuple[Prediction, Auxiliary]:
         heatmap_logits=target.clamp_min(1e-30).log(),
         part_logits=40.0 * torch.nn.functional.one_hot(labels, 34).permute(0, 3, 1, 2),
         depth=depth,
-        scores=torch.zeros(len(sample), 2),
     )
     return prediction, auxiliary
 
@@ -91,7 +91,7 @@ def test_every_loss_is_positive_elsewhere():
     other = replace(other, shape=torch.randn(3, 10), pose=random_pose(3, seed=9), keypoints=sample.keypoints + 9)
     other = replace(other, joints=other.joints.flip(0), labels=(sample.labels + 1) % 34)
     prediction, auxiliary = perfect(replace(other, subject=sample.subject))
-    for name, value in terms(prediction, replace(auxiliary, scores=-torch.rand(3, 2)), sample).items():
+    for name, value in terms(replace(prediction, scores=-torch.rand(3, 2)), auxiliary, sample).items():
         assert (value > 1e-3).all(), name
 
 

@@ -20,6 +20,7 @@ from ownhand import metrics
 from ownhand.calibrate import Anchor, Calibration
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.sample import HandSample
+from ownhand.estimators.confidence import TARGETS
 from ownhand.hand.measure import length_mm
 from ownhand.hand.model import HandModel, HandPose
 from ownhand.pipeline import Pipeline, Seen
@@ -239,11 +240,14 @@ def _person_shapes(
     order = np.random.default_rng([7, subject]).permutation(pictures)
     shuffled = replace(seen, confidence=seen.confidence[torch.from_numpy(order)])
     equal = replace(seen, confidence=torch.zeros_like(seen.confidence))
+    taught_by_shape = replace(seen, confidence=seen.scores[:, TARGETS.index("shape")])
     shapes = {
         "mean hand": torch.zeros_like(truth),
         "default": found[False].identity.shape,
         "paper, equal weights": pipeline.combine(equal, method="paper").identity.shape,
         "paper, shuffled confidence": pipeline.combine(shuffled, method="paper").identity.shape,
+        "paper, confidence taught by shape": pipeline.combine(taught_by_shape, method="paper").identity.shape,
+        "mean, equal weights": pipeline.combine(equal, method="mean").identity.shape,
         **{method: pipeline.combine(seen, method=method).identity.shape for method in METHODS},
     }
     for anchored in (False, True):

@@ -72,7 +72,7 @@ def training_loss(
         return given(prediction.verts, "prediction.verts") - joints[..., :1, :]
 
     def score(i: int) -> Tensor:
-        return given(auxiliary.scores, "auxiliary.scores")[..., i]
+        return given(prediction.scores, "prediction.scores")[..., i]
 
     def shapes() -> tuple[Tensor, Tensor]:
         return given(prediction.shape, "prediction.shape"), given(sample.shape, "sample.shape")

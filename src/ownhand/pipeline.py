@@ -52,6 +52,7 @@ class Seen(TensorStruct):
         pose: The baseline's pose, wrist at the origin.
         shape: The baseline's shape.
         confidence: How good the baseline's shape is.
+        scores: The same by each of `confidence.TARGETS`.
         features: What the identity network makes its pose from.
     """
 
@@ -62,6 +63,7 @@ class Seen(TensorStruct):
     pose: HandPose
     shape: Float[Tensor, "*batch shapes"]
     confidence: Float[Tensor, "*batch"]
+    scores: Float[Tensor, "*batch 2"]
     features: Float[Tensor, "*batch channels"]
 
 
@@ -140,6 +142,7 @@ class Pipeline:
             pose=guess.pose,
             shape=guess.shape,
             confidence=guess.confidence,
+            scores=guess.scores,
             features=self.identity.encode(image).pooled,
         )
 

@@ -236,15 +236,15 @@ SMALL = Recipe(
             },
             _TRUNK
             | {
-                "steps": 12_000,
+                "steps": 8_500,
                 "augmentation": Augmentation(size=96, box=_TIGHT, shift=0.05, **_UPRIGHT),
             },
         ],
         keypoints={
-            "steps": 3_500,
+            "steps": 2_000,
             "augmentation": Augmentation(size=128, box=(1.15, 2.8), shift=0.08, **_BOTH),
         },
-        regressor={"steps": 3_000},
+        regressor={"steps": 2_000},
         confidence={"steps": 600, "batch": 128, "together": 8, "lr": 3e-3},
     ),
 )

@@ -15,7 +15,13 @@ REFERENCE = "baseline"
 
 def all_tables(records: pa.Table, shapes: pa.Table) -> str:
     """Everything, as Markdown."""
-    rivals = ("mean", "paper, equal weights", "paper, shuffled confidence", "mean hand")
+    rivals = (
+        "mean, equal weights",
+        "paper, equal weights",
+        "paper, shuffled confidence",
+        "paper, confidence taught by shape",
+        "mean hand",
+    )
     gains = "\n".join(f"- against {rival}: {_words(shape_gain(shapes, 'paper', rival))} mm" for rival in rivals)
     seen = _part(records, row=REFERENCE, anchored=False, refined=False)
     return f"""## Keypoints

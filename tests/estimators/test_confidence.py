@@ -58,17 +58,17 @@ def test_a_score_changes_no_prediction():
 def test_the_confidence_is_the_score_of_the_chosen_target(target):
     estimator, sample = make("with confidence").eval(), samples()
     estimator.config = replace(estimator.config, target=target)
-    prediction, auxiliary = estimator.forward_training(sample.image, sample.camera)
-    assert torch.equal(prediction.confidence, auxiliary.scores[:, TARGETS.index(target)])
+    prediction = estimator(sample.image, sample.camera)
+    assert torch.equal(prediction.confidence, prediction.scores[:, TARGETS.index(target)])
 
 
 def test_scores_learn_to_order_pictures():
     estimator, sample = make("with confidence"), samples(6)
     sample = replace(sample, subject=torch.zeros(6, dtype=torch.long))
     trained(estimator, sample, steps=60)
-    prediction, auxiliary = estimator.forward_training(sample.image, sample.camera)
+    prediction = estimator(sample.image, sample.camera)
     error = (prediction.shape - sample.shape).abs().mean(-1)
-    assert torch.equal(auxiliary.scores[:, 0].argsort(), error.argsort(descending=True))
+    assert torch.equal(prediction.scores[:, 0].argsort(), error.argsort(descending=True))
 
 
 def test_training_only_parts_of_the_scored_estimator_are_dropped():

@@ -30,6 +30,7 @@ class Prediction(TensorStruct):
         keypoint_depth: How much farther than the wrist each joint is along the ray through the picture's centre (a
             crop does not show how far it was cut from the optical axis), divided by the hand's length.
         confidence: How good the predicted shape is: larger is better, comparable between pictures of one estimator.
+        scores: The same by each of `confidence.TARGETS`, of which `confidence` is one.
     """
 
     pose: HandPose | None = None
@@ -40,6 +41,7 @@ class Prediction(TensorStruct):
     keypoint_confidence: Float[Tensor, "*batch 21"] | None = None
     keypoint_depth: Float[Tensor, "*batch 21"] | None = None
     confidence: Float[Tensor, "*batch"] | None = None
+    scores: Float[Tensor, "*batch 2"] | None = None
 
 
 class Features(NamedTuple):
@@ -62,13 +64,11 @@ class Auxiliary(TensorStruct):
         heatmap_logits: Where each of the 21 joints is; softmax over rows and columns gives probabilities.
         part_logits: What is at each place: the classes of `HandSample.labels`.
         depth: Depth of the hand at each place, relative to the wrist and measured as `Prediction.keypoint_depth`.
-        scores: Confidence by each of the targets of `confidence.TARGETS`.
     """
 
     heatmap_logits: Float[Tensor, "*batch 21 rows cols"] | None = None
     part_logits: Float[Tensor, "*batch 34 rows cols"] | None = None
     depth: Float[Tensor, "*batch rows cols"] | None = None
-    scores: Float[Tensor, "*batch 2"] | None = None
 
 
 class Estimator(nn.Module, ABC):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ownhand.estimators.base import Auxiliary, Estimator, FeatureEstimator, Prediction, at_least_float32
+from ownhand.estimators.base import Estimator, FeatureEstimator, Prediction, at_least_float32
 from ownhand.geometry.camera import Camera
 
 TARGETS = ("shape", "size_free")
@@ -64,17 +64,9 @@ class WithConfidence(Estimator):
         camera: Camera,
         shape: Float[Tensor, "batch shapes"] | None = None,
     ) -> Prediction:
-        return self.forward_training(image, camera, shape)[0]
-
-    def forward_training(
-        self,
-        image: Float[Tensor, "batch 3 h w"],
-        camera: Camera,
-        shape: Float[Tensor, "batch shapes"] | None = None,
-    ) -> tuple[Prediction, Auxiliary]:
         with torch.no_grad():
             features = self.estimator.encode(image)
             prediction = self.estimator.predict(features, camera, shape)
         scores = at_least_float32(self.score(features.pooled))
         confidence = scores[:, TARGETS.index(self.config.target)]
-        return replace(prediction, confidence=confidence), Auxiliary(scores=scores)
+        return replace(prediction, confidence=confidence, scores=scores)
