@@ -40,6 +40,10 @@ NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "ide
 """The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it."""
 
 
+SMALLEST_HAND = 0.1
+"""Share of the square in which a locator sees a hand: first keypoints that fall together do not make a tiny crop."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seen(TensorStruct):
     """What the networks say of crops, before anybody's identity is taken into account.
@@ -129,6 +133,8 @@ class Pipeline:
     ):
         self.hand, self.settings, self.priors = hand, settings, priors
         self.keypoints, self.baseline, self.identity = keypoints.eval(), baseline.eval(), identity.eval()
+        for network in (keypoints, baseline, identity):
+            network.to(memory_format=torch.channels_last)  # pyright: ignore  # a third faster on a CPU
 
     @torch.no_grad()
     def look(self, image: Float[Tensor, "batch 3 h w"], camera: Camera) -> Seen:
@@ -204,7 +210,10 @@ class Pipeline:
         size, scale = self.settings.size, self.settings.crop_scale
         first = self._keypoints(views, [box.crop(size) for box in boxes])
         angles = upright_angle(first) if self.settings.upright else torch.zeros(len(first))
-        crops = [Crop.around_keypoints(points, size, scale, angle=a) for points, a in zip(first, angles, strict=True)]
+        crops = [
+            Crop.around_keypoints(points, size, scale, angle=angle, smallest=SMALLEST_HAND * box.side)
+            for box, points, angle in zip(boxes, first, angles, strict=True)
+        ]
         return crops, self.look(*_cropped(views, crops))
 
     @torch.no_grad()

@@ -135,6 +135,12 @@ def test_a_shifted_crop_moves_along_the_pictures_axes():
     torch.testing.assert_close(moved[0, 0, 0], 0.1 * side * scale, rtol=1e-3, atol=0)
 
 
+def test_keypoints_that_fall_together_still_give_a_crop_of_some_size():
+    crop = Crop.around_keypoints(torch.full((21, 2), 30.0), 64, 2.0, smallest=16.0)
+    corners = crop.inverse(SIZE).keypoints(torch.tensor([[0.0, 0], [64, 64]]))
+    torch.testing.assert_close(corners, torch.tensor([[14.0, 14], [46, 46]]), atol=1e-3, rtol=0)
+
+
 def test_a_batch_of_crops_equals_one_by_one():
     image = torch.rand(2, 2, 3, *SIZE)
     centre, side = 40 + 40 * torch.rand(2, 2, 2), 40 + 20 * torch.rand(2, 2)

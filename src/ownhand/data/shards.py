@@ -213,10 +213,10 @@ def _encoded(sample: HandSample, quality: int | None) -> Iterator[tuple[str, str
     else:
         yield "image", "jpg", _saved(picture, "JPEG", quality=quality, subsampling=0)
     if sample.labels is not None:
-        yield "labels", "labels.png", _saved(Image.fromarray(sample.labels.cpu().numpy()), "PNG")
+        yield "labels", "labels.png", _saved(Image.fromarray(sample.labels.cpu().numpy()), "PNG", compress_level=2)
     if sample.depth is not None:
         depth_mm = sample.depth.round().clamp(0, 2**16 - 1).cpu().numpy().astype(np.uint16)
-        yield "depth", "depth.png", _saved(Image.fromarray(depth_mm), "PNG")
+        yield "depth", "depth.png", _saved(Image.fromarray(depth_mm), "PNG", compress_level=2)
 
 
 def _saved(picture: Image.Image, kind: str, **options: int) -> bytes:

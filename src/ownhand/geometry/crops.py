@@ -62,6 +62,7 @@ class Crop(TensorStruct):
         visible: Bool[Tensor, "*batch n"] | None = None,
         angle: Float[Tensor, "*batch"] | None = None,
         shift: Float[Tensor, "*batch 2"] | None = None,
+        smallest: float = 1.0,
     ) -> Crop:
         """The paper's crop: centred on the keypoints' box, side = `scale` x its larger side (Kong et al. 2022).
 
@@ -72,6 +73,7 @@ class Crop(TensorStruct):
             visible: Keypoints to use; all when None.
             angle: Rotation of the content as in `square`; the box is then that of the turned keypoints.
             shift: Displacement of the square along the picture's axes, in shares of its side.
+            smallest: The box counts as at least this large [px].
         """
         turn = None if angle is None else rotation(angle)
         turned = keypoints if turn is None else keypoints @ turn.mT
@@ -81,7 +83,7 @@ class Crop(TensorStruct):
             far = torch.full_like(turned, torch.inf)
             low = torch.where(visible[..., None], turned, far).amin(-2)
             high = torch.where(visible[..., None], turned, -far).amax(-2)
-        centre, side = (low + high) / 2, scale * (high - low).amax(-1).clamp_min(1.0)
+        centre, side = (low + high) / 2, scale * (high - low).amax(-1).clamp_min(smallest)
         if turn is not None:
             centre = (turn.mT @ centre[..., None])[..., 0]
         return cls.square(centre if shift is None else centre + shift * side[..., None], side, size, angle)
