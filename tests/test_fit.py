@@ -7,7 +7,7 @@ import roma
 import torch
 from toy import random_pose, toy_hand
 
-from ownhand.fit import fit, place
+from ownhand.fit import fit, place, shape_likelihood
 from ownhand.fit.residuals import Problem
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
@@ -15,8 +15,10 @@ from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.joint_chain import JointChain
 from ownhand.hand.limits import JointLimits
+from ownhand.hand.measure import size_direction
 from ownhand.hand.model import HandPose
 from ownhand.hand.pose_prior import PosePrior, stacked_rotations
+from ownhand.metrics import size_free_error_mm
 from ownhand.structs import stack
 
 CAMERA = Camera(K=torch.tensor([[600.0, 0, 320], [0, 590, 240], [0, 0, 1]]), size=(480, 640))
@@ -216,6 +218,60 @@ def test_a_free_size_follows_what_is_known_of_it():
     fixed = fit(big, start, keypoints, sure(keypoints), CAMERA, prior, keypoint_depth=depth)
     assert (fixed.scale == 1).all()
     assert relative_error(result.joints, joints) < relative_error(fixed.joints, joints)
+
+
+# --- shape ---
+
+
+def many_pictures(truth, pictures, noise=3.0, seed=0):
+    """What the keypoints of a person's pictures say of the shape."""
+    torch.manual_seed(seed)
+    model = open_hand()
+    pose = random_pose(pictures, seed=seed)
+    joints = model.shaped(truth).posed(pose).joints
+    keypoints = CAMERA.project(joints) + noise * torch.randn(pictures, 21, 2)
+    start = turned(pose, 0.15 * torch.randn(pictures, 48))
+    return shape_likelihood(model, start, keypoints, sure(keypoints), CAMERA, PosePrior.isotropic(0.15, noise))
+
+
+def most_likely(said):
+    """With the population as prior."""
+    return torch.linalg.solve(torch.eye(10) + said.precision.sum(0), said.information.sum(0)).float()
+
+
+def test_shape_is_recovered_from_keypoints_and_better_from_more_pictures():
+    model, errors = open_hand(), {}
+    people = torch.randn(8, 10)
+    for pictures in (0, 2, 10, 40):
+        errors[pictures] = 0.0
+        for seed, truth in enumerate(people):
+            found = most_likely(many_pictures(truth, pictures, seed=seed)) if pictures else torch.zeros(10)
+            errors[pictures] += size_free_error_mm(found, truth, model).item() / len(people)
+    assert errors[0] > errors[2] > errors[10] > errors[40]
+    assert errors[40] < 0.65 * errors[0]
+
+
+def test_what_keypoints_say_of_shape_holds_no_size_and_is_no_better_than_true():
+    said = many_pictures(torch.zeros(10), 30)
+    size = torch.nn.functional.normalize(size_direction(open_hand()).double(), dim=0)
+    assert (said.precision @ size).abs().max() < 1e-6 * said.precision.abs().max()
+    assert torch.linalg.eigvalsh(said.precision).min() > -1e-6 * said.precision.abs().max()
+    # The information scatters as its own precision says, over poses and noise of people with a mean hand.
+    whole = torch.linalg.eigh(said.precision.sum(0))
+    scatter = whole.eigenvectors.mT @ said.information.mT
+    scaled = scatter[1:].square().sum(-1) / whole.eigenvalues[1:]
+    assert 0.3 < scaled.mean() < 2.0
+
+
+def test_pictures_without_keypoints_say_nothing_of_shape():
+    model, pose = open_hand(), random_pose(3)
+    keypoints = CAMERA.project(model.shaped(torch.zeros(10)).posed(pose).joints)
+    confidence = sure(keypoints)
+    confidence[1] = 0
+    said = shape_likelihood(model, pose, keypoints, confidence, CAMERA, PosePrior.isotropic(0.2, 1.0))
+    assert not said.precision[1].any()
+    assert not said.information[1].any()
+    assert said.precision[0].any()
 
 
 # --- invariants ---

@@ -141,7 +141,7 @@ def test_settings_survive_on_disk(tiny_weights):
     assert settings.made_by == content["made_by"]
     assert settings.made_by["command"] == "a test"
     assert settings.min_keypoint_confidence == content["min_keypoint_confidence"]
-    assert set(settings.error_models) == {"paper", "robust", "mean", "bayes"}
+    assert set(settings.error_models) == {"paper", "robust", "mean", "bayes", "joint"}
 
 
 def test_the_public_names_exist():

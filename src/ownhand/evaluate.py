@@ -21,7 +21,8 @@ from ownhand.calibrate import Anchor, Calibration
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.sample import HandSample
 from ownhand.estimators.confidence import TARGETS
-from ownhand.hand.measure import length_mm
+from ownhand.hand.identity import ShapeLikelihood
+from ownhand.hand.measure import length_mm, size_direction
 from ownhand.hand.model import HandModel, HandPose
 from ownhand.pipeline import Pipeline, Seen
 from ownhand.structs import TensorStruct, concatenate, stack
@@ -88,12 +89,9 @@ def observe(pipeline: Pipeline, data: ShardDataset, *, batch: int = 100, progres
 def rescaled(model: HandModel, shape: Float[Tensor, "*batch n"], factor: Float[Tensor, "*batch"]) -> Tensor:
     """The coefficients of a hand `factor` times as large about its wrist.
 
-    Least squares over the rest vertices; exact for models whose first coefficient is size.
+    As exact as `size_direction`.
     """
-    basis = model.shape_basis - torch.einsum("v,vcs->cs", model.joint_regressor[0], model.shape_basis)
-    template = model.template - model.joint_regressor[0] @ model.template
-    size = torch.linalg.lstsq(basis.flatten(0, 1).double(), template.flatten().double()[:, None])[0][:, 0]
-    return factor[..., None] * shape + (factor[..., None] - 1) * size.to(shape)
+    return factor[..., None] * shape + (factor[..., None] - 1) * size_direction(model).to(shape)
 
 
 def tape_mm(model: HandModel, shape: Float[Tensor, "n"], subject: int, seed: int = 0) -> float:
@@ -214,7 +212,8 @@ def evaluate(
             )
         test = person[pictures:]
         other = people[(number + 1) % len(people)][1].shape[0]
-        found = calibrations(pipeline, person, subject, pictures)
+        keypoints = pipeline.keypoint_likelihood(person.seen[:pictures])
+        found = calibrations(pipeline, person, subject, pictures, keypoints=keypoints)
         for anchored in (False, True):
             tape = tape_mm(pipeline.hand, person.shape[0], subject) if anchored else None
             for row in ROWS:
@@ -223,17 +222,22 @@ def evaluate(
                     errors = picture_errors(pipeline, row, test, shape, refine=refined)
                     labels = {"row": row, "anchored": anchored, "refined": refined, "subject": subject}
                     records.append(_table(errors, labels, picture=range(pictures, len(person))))
-        shapes += list(_person_shapes(pipeline, person, subject, pictures, found))
+        shapes += list(_person_shapes(pipeline, person, subject, pictures, found, keypoints))
         if progress is not None:
             progress(number + 1, len(people))
     return pa.concat_tables(records), pa.concat_tables(shapes)
 
 
-METHODS = ("paper", "robust", "mean", "median", "top-k", "bayes")
+METHODS = ("paper", "robust", "mean", "median", "top-k", "bayes", "joint")
 
 
 def _person_shapes(
-    pipeline: Pipeline, person: Observations, subject: int, pictures: int, found: dict[bool, Calibration]
+    pipeline: Pipeline,
+    person: Observations,
+    subject: int,
+    pictures: int,
+    found: dict[bool, Calibration],
+    keypoints: ShapeLikelihood,
 ) -> Iterator[pa.Table]:
     """Shape errors of one person for every way to combine pictures, and of hands that need none."""
     truth, seen = person.shape[:1], person.seen[:pictures]
@@ -248,7 +252,7 @@ def _person_shapes(
         "paper, shuffled confidence": pipeline.combine(shuffled, method="paper").identity.shape,
         "paper, confidence taught by shape": pipeline.combine(taught_by_shape, method="paper").identity.shape,
         "mean, equal weights": pipeline.combine(equal, method="mean").identity.shape,
-        **{method: pipeline.combine(seen, method=method).identity.shape for method in METHODS},
+        **{method: pipeline.combine(seen, method=method, keypoints=keypoints).identity.shape for method in METHODS},
     }
     for anchored in (False, True):
         if anchored:

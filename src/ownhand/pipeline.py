@@ -21,11 +21,11 @@ from ownhand.calibrate import Anchor, Calibration, calibrate
 from ownhand.estimators import build
 from ownhand.estimators.base import FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
-from ownhand.fit import FitResult, fit, place
+from ownhand.fit import FitResult, fit, place, shape_likelihood
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
 from ownhand.hand.builtin import open_hand
-from ownhand.hand.identity import Identity
+from ownhand.hand.identity import Identity, ShapeLikelihood
 from ownhand.hand.limits import JointLimits
 from ownhand.hand.model import HandModel, HandPose, PosedHand, ShapedHand
 from ownhand.hand.pose_prior import PosePrior
@@ -252,11 +252,27 @@ class Pipeline:
         names = tuple(view.name for view, there in zip(views, found, strict=True) if there)
         return self.combine(seen[found], anchor=anchor, method=method, names=names)
 
+    def keypoint_likelihood(self, seen: Seen) -> ShapeLikelihood:
+        """What the keypoints of each crop say of the person's shape."""
+        pose, _ = self.put(seen, self.hand.shaped(torch.zeros_like(seen.shape)), seen.pose)
+        prior = self.priors["baseline"]
+        return shape_likelihood(
+            self.hand, pose, seen.keypoints, seen.keypoint_confidence, seen.camera, prior, limits=self.limits
+        )
+
     def combine(
-        self, seen: Seen, *, anchor: Anchor | None = None, method: str | None = None, names: tuple[str, ...] = ()
+        self,
+        seen: Seen,
+        *,
+        anchor: Anchor | None = None,
+        method: str | None = None,
+        names: tuple[str, ...] = (),
+        keypoints: ShapeLikelihood | None = None,
     ) -> Calibration:
-        """One person's shape from what was seen of it."""
+        """One person's shape from what was seen of it; `keypoints` only saves computing `keypoint_likelihood` again."""
         chosen: Any = method or self.settings.method
+        if chosen == "joint" and keypoints is None:
+            keypoints = self.keypoint_likelihood(seen)
         return calibrate(
             self.hand,
             seen.pose.R_parent_joint,
@@ -266,6 +282,7 @@ class Pipeline:
             weight_map=self.settings.weight_map,
             error_model=self.settings.error_models.get(chosen),
             anchor=anchor,
+            keypoints=keypoints,
             names=names,
         )
 

@@ -26,7 +26,7 @@ from ownhand.hand.pose_prior import PosePrior
 from ownhand.pipeline import Pipeline
 from ownhand.settings import Settings, save_settings
 
-CANDIDATES: tuple[Method, ...] = ("paper", "robust", "mean", "bayes")
+CANDIDATES: tuple[Method, ...] = ("paper", "robust", "mean", "bayes", "joint")
 """Ways to combine pictures among which the default is chosen."""
 
 ENOUGH_PEOPLE = 24
@@ -44,18 +44,20 @@ def tune(
     Error bars need at least `ENOUGH_PEOPLE` of them; with fewer, calibration gives none.
 
     Args:
-        pipeline: Trained networks; of its settings only those of the crops count, its priors do not.
+        pipeline: Trained networks; of its settings only those of the crops count. It gets the priors found here.
         observations: What they say of pictures of validation people.
         folder: Where the weights are.
         made_by: What is to be kept of the run that made the weights.
     """
     hand, seen = pipeline.hand, observations.seen
+    pipeline.priors = fit_priors(pipeline, observations, hand)
     people = [
         KnownPerson(
             truth=person.shape[0],
             shapes=person.seen.shape,
             metrics=shape_metric(hand, person.seen.pose.R_parent_joint),
             confidence=person.seen.confidence,
+            keypoints=pipeline.keypoint_likelihood(person.seen),
         )
         for _, person in observations.people()
     ]
@@ -77,7 +79,7 @@ def tune(
         error_models={**error_models},
         made_by={**(made_by or {}), "validation_size_free_mm": {k: round(v, 3) for k, v in errors.items() if v == v}},
     )
-    for name, prior in fit_priors(pipeline, observations, hand).items():
+    for name, prior in pipeline.priors.items():
         prior.save(folder / f"prior_{name}.safetensors")
     save_settings(folder, settings)
 
@@ -103,8 +105,8 @@ def method_errors(
             weights = weight_map(person.confidence)
             for method, model in models.items():
                 shape, _ = combine(person.shapes.double(), person.metrics, weights, method)
-                if method == "bayes":
-                    shape, _ = model.posterior(shape, float(1 / weights.square().sum()))
+                if method in ("bayes", "joint"):
+                    shape, _ = model.posterior(shape, float(1 / weights.square().sum()), person.keypoints)
                 total[method] += float(error(shape, person.truth)) / len(people)
     return total
 

@@ -241,6 +241,7 @@ def test_bad_input_is_refused_in_a_sentence(monkeypatch):
         ("names of 3 pictures", lambda: calibrate(MODEL, R, shapes, names=["one"])),
         ("anchor needs an error model", lambda: calibrate(MODEL, R, shapes, anchor=Anchor(length_mm=180))),
         ('"bayes" needs an error model', lambda: calibrate(MODEL, R, shapes, method="bayes")),
+        ('"joint" needs an error model', lambda: calibrate(MODEL, R, shapes, method="joint")),
         ("belongs to the hand model", lambda: update(identity, other, R, shapes)),
         ("no evidence", lambda: update(replace(identity, evidence=None), MODEL, R, shapes)),
         ("for all pictures or for none", lambda: update(identity, MODEL, R, shapes, confidence)),

@@ -22,6 +22,7 @@ from ownhand.calibrate import (
     update,
 )
 from ownhand.hand.hand_file import load_identity, save_identity
+from ownhand.hand.identity import ShapeLikelihood
 from ownhand.hand.measure import length_mm
 
 MODEL = toy_hand()
@@ -30,11 +31,19 @@ METRICS = shape_metric(MODEL, ROTATIONS)
 
 
 def people(
-    n: int, pictures: int = 20, seed: int = 0, *, gain: float = 1.0, shared: float = 0.3, spread: float = 0.0
+    n: int,
+    pictures: int = 20,
+    seed: int = 0,
+    *,
+    gain: float = 1.0,
+    shared: float = 0.3,
+    spread: float = 0.0,
+    boast: float = 1.0,
 ) -> list[KnownPerson]:
     """Networks see `gain * (truth + error)`; part of the error is the person's, part the picture's own.
 
-    The latter has standard deviation 1 times a factor, log-normal with `spread`, which the confidence knows.
+    The latter has standard deviation 1 times a factor, log-normal with `spread`, which the confidence knows. Keypoints
+    show half of the coefficients with standard deviation 2, and say that their precision is `boast` times as much.
     """
     g = torch.Generator().manual_seed(seed)
     result = []
@@ -44,7 +53,12 @@ def people(
         own = log_noise.exp()[:, None] * torch.randn(pictures, 10, generator=g, dtype=torch.float64)
         metrics = METRICS[torch.randint(100, (pictures,), generator=g)]
         shapes = gain * (truth + shared * persons + own)
-        result.append(KnownPerson(truth=truth, shapes=shapes, metrics=metrics, confidence=-2 * log_noise))
+        precision = torch.tensor([0.25] * 5 + [0.0] * 5, dtype=torch.float64)
+        shown = precision * (truth + 2 * torch.randn(pictures, 10, generator=g, dtype=torch.float64))
+        said = ShapeLikelihood(precision=boast * precision.diag().expand(pictures, 10, 10), information=boast * shown)
+        result.append(
+            KnownPerson(truth=truth, shapes=shapes, metrics=metrics, confidence=-2 * log_noise, keypoints=said)
+        )
     return result
 
 
@@ -63,13 +77,14 @@ def test_both_covariances_are_recovered():
     torch.testing.assert_close(fitted.picture, picture, atol=0.3 * picture.diag().mean().item(), rtol=0)
 
 
-@pytest.mark.parametrize("method", ["mean", "robust", "bayes"])
+@pytest.mark.parametrize("method", ["mean", "robust", "bayes", "joint"])
 def test_error_bars_hold_for_people_never_seen(method):
-    known = [replace(p, confidence=None) for p in people(100)]
+    known = [replace(p, confidence=None) for p in people(100, boast=4.0)]
     model = fit_error_model(known, model_id="toy", method=method, sizes=(5, 20), draws=1)
     errors, covariances = [], []
-    for person in people(150, seed=1):
-        result = calibrate(MODEL, ROTATIONS[:20], person.shapes, method=method, error_model=model)
+    for person in people(150, seed=1, boast=4.0):
+        said = person.keypoints if method == "joint" else None
+        result = calibrate(MODEL, ROTATIONS[:20], person.shapes, method=method, error_model=model, keypoints=said)
         errors.append(result.identity.shape - person.truth)
         covariances.append(result.identity.covariance)
     error, covariance = torch.stack(errors), torch.stack(covariances)
@@ -93,6 +108,42 @@ def test_bayes_undoes_the_caution_of_single_pictures():
     assert squared["bayes"] < 0.5 * squared["paper"]
 
 
+@pytest.mark.parametrize("boast", [0.5, 1.0, 4.0])
+def test_keypoints_are_trusted_as_far_as_they_deserve(boast):
+    known = [replace(p, confidence=None) for p in people(100, boast=boast)]
+    model = fit_error_model(known, model_id="toy", method="joint", sizes=(5, 20), draws=1)
+    assert model.keypoint_trust * boast == pytest.approx(1, rel=0.5)
+
+
+def test_keypoints_help_where_they_show_something():
+    known = [replace(p, confidence=None) for p in people(60)]
+    squared = {}
+    for method in ("bayes", "joint"):
+        model = fit_error_model(known, model_id="toy", method=method, sizes=(5, 20), draws=1)
+        squared[method] = torch.stack(
+            [
+                calibrate(MODEL, ROTATIONS[:20], p.shapes, method=method, error_model=model, keypoints=p.keypoints)
+                .identity.shape.sub(p.truth)
+                .square()
+                for p in people(60, seed=1)
+            ]
+        ).mean(0)
+    ratio = squared["joint"] / squared["bayes"]
+    assert ratio[:5].mean() < 0.85
+    torch.testing.assert_close(ratio[5:], torch.ones(5).double(), atol=0.1, rtol=0)
+
+
+def test_bayes_times_keypoints_is_the_textbook_product():
+    eye = torch.eye(2).double()
+    model = ErrorModel(person=eye, picture=0 * eye, keypoint_trust=0.5, method="joint", model_id="toy")
+    said = ShapeLikelihood(precision=torch.stack([2 * eye, 2 * eye]), information=torch.ones(2, 2).double())
+    mean, covariance = model.posterior(torch.tensor([2.0, 0.0]), 1.0, said)  # without keypoints N((1, 0), 1 / 2)
+    torch.testing.assert_close(covariance, eye / (2 + 0.5 * 4))
+    torch.testing.assert_close(mean, torch.tensor([2.0 + 0.5 * 2, 0.5 * 2]).double() / 4)
+    with pytest.raises(ValueError, match="'joint' needs what the keypoints of each picture say"):
+        model.posterior(torch.tensor([2.0, 0.0]), 1.0)
+
+
 def test_bayes_without_gain_is_the_textbook_posterior():
     model = ErrorModel(person=torch.eye(2).double(), picture=torch.eye(2).double() * 2, method="bayes", model_id="toy")
     mean, covariance = model.posterior(torch.tensor([3.0, -6.0]), k_effective=2.0)
@@ -113,11 +164,11 @@ def test_the_weight_map_that_validation_people_prefer_is_chosen():
 
 
 def test_error_models_survive_json():
-    model = fit_error_model(people(15, 5), model_id="toy", method="bayes", sizes=(1, 5))
+    model = fit_error_model(people(15, 5), model_id="toy", method="joint", sizes=(1, 5))
     back = ErrorModel.from_dict(json.loads(json.dumps(model.to_dict())))
     for name in ("person", "picture", "gain", "offset"):
         assert torch.equal(getattr(back, name), getattr(model, name))
-    assert (back.method, back.model_id) == (model.method, model.model_id)
+    assert (back.method, back.model_id, back.keypoint_trust) == (model.method, model.model_id, model.keypoint_trust)
 
 
 def test_an_anchor_agrees_with_weighting_many_samples():
@@ -161,16 +212,17 @@ def test_a_vague_anchor_changes_nothing():
     torch.testing.assert_close(conditioned, covariance, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("method", ["paper", "bayes"])
+@pytest.mark.parametrize("method", ["paper", "bayes", "joint"])
 def test_anchor_and_error_model_live_in_the_file_when_pictures_are_added(tmp_path, method):
     errors = fit_error_model(people(15, 5), model_id="toy", method=method, sizes=(1, 5))
     person, anchor = people(1, seed=9)[0], Anchor(length_mm=190.0)
     arguments = dict(method=method, error_model=errors, anchor=anchor)
-    R, shapes, scores = ROTATIONS[:20], person.shapes, person.confidence
-    batch = calibrate(MODEL, R, shapes, scores, **arguments).identity
-    first = calibrate(MODEL, R[:7], shapes[:7], scores[:7], **arguments).identity
+    R, shapes, scores, said = ROTATIONS[:20], person.shapes, person.confidence, person.keypoints
+    batch = calibrate(MODEL, R, shapes, scores, keypoints=said, **arguments).identity
+    first = calibrate(MODEL, R[:7], shapes[:7], scores[:7], keypoints=said[:7], **arguments).identity
     save_identity(first, tmp_path / "me.hand")
-    online = update(load_identity(tmp_path / "me.hand"), MODEL, R[7:], shapes[7:], scores[7:]).identity
+    back = load_identity(tmp_path / "me.hand")
+    online = update(back, MODEL, R[7:], shapes[7:], scores[7:], keypoints=said[7:]).identity
     torch.testing.assert_close(online.shape, batch.shape, atol=1e-9, rtol=0)
     torch.testing.assert_close(online.covariance, batch.covariance, atol=1e-9, rtol=0)
     assert torch.linalg.eigvalsh(online.covariance).min() > 0
@@ -185,6 +237,7 @@ def test_bad_input_is_refused_in_a_sentence(monkeypatch):
     cases = [
         ("for the method 'paper', not 'mean'", lambda: calibrate(MODEL, R, shapes, method="mean", error_model=errors)),
         ("belongs to the hand model", lambda: calibrate(other, R, shapes, error_model=errors)),
+        ("4 pictures' keypoints", lambda: calibrate(MODEL, R, shapes, keypoints=known[0].keypoints[:3])),
         ("more than 11 people", lambda: fit_error_model(known[:5], model_id="toy")),
         ("smallest size", lambda: fit_error_model(known, model_id="toy", sizes=(6,))),
         ("people with confidence", lambda: choose_weight_map([])),

@@ -8,7 +8,7 @@ import torch
 from toy import toy_hand
 
 from ownhand.hand.hand_file import load_identity, save_identity
-from ownhand.hand.identity import Evidence, Identity, measure, measurements_mm, vertex_std_mm
+from ownhand.hand.identity import Evidence, Identity, ShapeLikelihood, measure, measurements_mm, vertex_std_mm
 from ownhand.hand.measure import length_mm
 from ownhand.structs import stack
 
@@ -30,6 +30,10 @@ def some_identity(pictures: int = 3) -> Identity:
             weights=torch.full((k,), 1 / k, dtype=torch.float64),
             residual_mm=torch.rand(k, dtype=torch.float64),
             confidence=torch.randn(k, dtype=torch.float64),
+            keypoints=ShapeLikelihood(
+                precision=torch.stack([random_covariance() for _ in range(k)]),
+                information=torch.randn(k, 10, dtype=torch.float64),
+            ),
             names=tuple(f"picture {i}.jpg" for i in range(k)),
             settings={"method": "paper", "nested": {"list": [1.5, None, "x"]}},
         ),
@@ -45,6 +49,9 @@ def test_a_hand_file_gives_every_number_back_exactly(tmp_path):
     assert back.model_id == identity.model_id
     for name in ("shapes", "metrics", "weights", "residual_mm", "confidence"):
         assert torch.equal(getattr(back.evidence, name), getattr(identity.evidence, name)), name
+    for name in ("precision", "information"):
+        ours, theirs = (getattr(x.evidence.keypoints, name) for x in (identity, back))
+        assert torch.equal(ours, theirs), name
     assert back.evidence.names == identity.evidence.names
     assert back.evidence.settings == identity.evidence.settings
 
@@ -111,6 +118,8 @@ def _evidence(key, value):
         (_evidence("shapes", [[0.0] * 9] * 3), '"shapes" as n x 10 numbers, got 3 x 9'),
         (_evidence("weights", [1.0]), '"weights" as 3 numbers, got 1'),
         (_evidence("names", ["only one"]), "names of 3 pictures"),
+        (_evidence("keypoints", 3), "likelihoods as an object"),
+        (_evidence("keypoints", {"information": []}), '"precision" is missing'),
         (_evidence("settings", 7), "settings as an object"),
         (lambda content: content["evidence"].pop("metrics"), '"metrics" is missing'),
         (lambda content: content.pop("shape"), '"shape" is missing'),

@@ -8,7 +8,7 @@ import torch
 from toy import random_pose, toy_hand
 
 from ownhand.hand.builtin import open_hand
-from ownhand.hand.joint_chain import JointChain
+from ownhand.hand.joint_chain import JointChain, joints_by_shape
 from ownhand.hand.pose_prior import stacked_rotations
 
 MODELS = {"toy": lambda: toy_hand(dtype=torch.float64), "open": lambda: open_hand().to(torch.float64)}
@@ -30,6 +30,17 @@ def test_joints_equal_those_of_the_mesh(make):
     chain = JointChain.of(hand)
     torch.testing.assert_close(chain.joints(R), expected, atol=1e-11, rtol=0)
     torch.testing.assert_close(chain.joints_and_jacobian(R)[0], expected, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("make", [*MODELS.values(), blended_tips], ids=[*MODELS, "blended"])
+def test_joints_follow_shape_as_automatic_differentiation_of_the_posed_mesh_says(make):
+    model, pose = make(), random_pose(2, dtype=torch.float64)
+
+    def joints(shape):
+        return model.shaped(shape).posed(pose).joints - pose.t_cam_root[:, None]
+
+    expected = torch.autograd.functional.jacobian(joints, torch.randn(10, dtype=torch.float64))
+    torch.testing.assert_close(joints_by_shape(model, stacked_rotations(pose)), expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("make", [*MODELS.values(), blended_tips], ids=[*MODELS, "blended"])

@@ -11,6 +11,7 @@ from ownhand.hand.measure import (
     finger_lengths_mm,
     lay_tape,
     length_mm,
+    size_direction,
     survey_measurements,
     width_mm,
 )
@@ -20,6 +21,12 @@ from ownhand.synth.population import draw_people
 @pytest.fixture(scope="module")
 def hand():
     return open_hand()
+
+
+def test_the_size_direction_scales_the_mean_hand_about_its_wrist(hand):
+    mean, larger = (hand.shaped(share * size_direction(hand)) for share in (0.0, 0.1))
+    verts, scaled = (h.verts - h.joints_16[..., :1, :] for h in (mean, larger))
+    torch.testing.assert_close(scaled, 1.1 * verts, atol=1e-6, rtol=0)
 
 
 def section_perimeter_mm(verts, faces, origin, normal) -> float:

@@ -14,10 +14,11 @@ from ownhand.calibrate.errors import Anchor, ErrorModel
 from ownhand.calibrate.metric import shape_metric
 from ownhand.calibrate.weights import WeightMap
 from ownhand.geometry.median import geometric_median
-from ownhand.hand.identity import Evidence, Identity
+from ownhand.hand.identity import Evidence, Identity, ShapeLikelihood
 from ownhand.hand.model import HandModel
+from ownhand.structs import concatenate
 
-Method = Literal["paper", "robust", "mean", "median", "top-k", "bayes"]
+Method = Literal["paper", "robust", "mean", "median", "top-k", "bayes", "joint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,8 @@ class _Settings:
             raise ValueError(f"expected top_k of at least 1, got {self.top_k}")
         errors = self.error_model
         if errors is None:
-            if self.method == "bayes" or self.anchor is not None:
-                what = "an anchor" if self.anchor is not None else 'the method "bayes"'
+            if self.method in ("bayes", "joint") or self.anchor is not None:
+                what = "an anchor" if self.anchor is not None else f'the method "{self.method}"'
                 raise ValueError(f"{what} needs an error model, which says how far to trust the pictures")
             return
         if errors.method != self.method:
@@ -95,6 +96,7 @@ def calibrate(
     top_k: int = 5,
     error_model: ErrorModel | None = None,
     anchor: Anchor | None = None,
+    keypoints: ShapeLikelihood | None = None,
     names: Sequence[str] = (),
 ) -> Calibration:
     """Find the one shape that fits all pictures of a person.
@@ -110,16 +112,18 @@ def calibrate(
         method: `paper`: the objective above. `robust`: the same with one metric, the mean over pictures, so that an
             error in what is seen well (size) does not leak into what is hardly seen. `mean`, `median` (of each
             coefficient): weighted likewise. `top-k`: mean of the `top_k` most confident. `bayes`: `robust`, then
-            corrected for what a network gets wrong systematically, by an error model fitted for `bayes`.
+            corrected for what a network gets wrong systematically, by an error model fitted for `bayes`. `joint`:
+            that, and what the keypoints of all pictures say of one shape seen in all poses.
         weight_map: From confidence to weights; default: softmax. Choose it with `choose_weight_map`.
         top_k: For `top-k`.
         error_model: Fitted on people of known shape, for this method; gives the covariance.
         anchor: A measured hand length; needs an error model.
+        keypoints: What each picture's keypoints say (`fit.shape_likelihood`); for `joint`.
         names: File names or hashes of the pictures, to be kept with the evidence.
 
     Raises:
         ValueError: No pictures; numbers that are not finite; matrices that are no rotations; counts that disagree; an
-            error model of another method or hand model; `top-k` without confidence.
+            error model of another method or hand model; `top-k` without confidence, `joint` without keypoints.
     """
     settings = _Settings(
         method=method,
@@ -128,7 +132,7 @@ def calibrate(
         error_model=error_model,
         anchor=anchor,
     )
-    evidence = _seen(model, R_parent_joint, shapes, confidence, names)
+    evidence = _seen(model, R_parent_joint, shapes, confidence, keypoints, names)
     return _solved(model, settings, **evidence)
 
 
@@ -139,6 +143,7 @@ def update(
     shapes: Float[Tensor, "pictures shapes"],
     confidence: Float[Tensor, "pictures"] | None = None,
     *,
+    keypoints: ShapeLikelihood | None = None,
     names: Sequence[str] = (),
 ) -> Calibration:
     """Add pictures to a calibrated identity; the earlier ones are not needed. Equals calibrating from all of them.
@@ -149,6 +154,7 @@ def update(
         R_parent_joint: As in `calibrate`, new pictures only; likewise the others.
         shapes: Shape coefficients found in the new pictures.
         confidence: Needed if and only if the earlier pictures had one.
+        keypoints: Likewise.
         names: Of the new pictures.
 
     Raises:
@@ -158,9 +164,10 @@ def update(
     old = identity.evidence
     if old is None:
         raise ValueError("this identity holds no evidence, so no pictures can be added to it")
-    if (old.confidence is None) != (confidence is None):
-        raise ValueError("expected confidence for all pictures or for none: the earlier and the new ones differ")
-    new = _seen(model, R_parent_joint, shapes, confidence, names)
+    if (old.confidence is None) != (confidence is None) or (old.keypoints is None) != (keypoints is None):
+        what = "confidence" if (old.confidence is None) != (confidence is None) else "keypoints"
+        raise ValueError(f"expected {what} for all pictures or for none: the earlier and the new ones differ")
+    new = _seen(model, R_parent_joint, shapes, confidence, keypoints, names)
     if old.names or new["names"]:
         names = (*(old.names or ("",) * len(old.shapes)), *(new["names"] or ("",) * len(shapes)))
     return _solved(
@@ -169,6 +176,7 @@ def update(
         shapes=torch.cat([old.shapes, new["shapes"]]),
         metrics=torch.cat([old.metrics, new["metrics"]]),
         confidence=None if old.confidence is None else torch.cat([old.confidence, new["confidence"]]),
+        keypoints=None if old.keypoints is None else concatenate([old.keypoints, new["keypoints"]]),
         names=tuple(names),
     )
 
@@ -199,7 +207,7 @@ def combine(
     method: Method = "paper",
 ) -> tuple[Float[Tensor, "shapes"], float | None]:
     """The combined shape, before error model and anchor, and its optimality if it is a geometric median."""
-    if method in ("paper", "robust", "bayes"):
+    if method in ("paper", "robust", "bayes", "joint"):
         if method != "paper":
             metrics = metrics.mean(0).expand_as(metrics)
         solution = geometric_median(shapes, metrics, weights)
@@ -224,7 +232,14 @@ def find_outliers(residual_mm: Float[Tensor, "pictures"]) -> tuple[int, ...]:
     return tuple((residual_mm > limit).nonzero().flatten().tolist())
 
 
-def _seen(model: HandModel, R: Tensor, shapes: Tensor, confidence: Tensor | None, names: Sequence[str]) -> Any:
+def _seen(
+    model: HandModel,
+    R: Tensor,
+    shapes: Tensor,
+    confidence: Tensor | None,
+    keypoints: ShapeLikelihood | None,
+    names: Sequence[str],
+) -> Any:
     """What the pictures say, checked, in float64."""
     k, n = len(shapes), model.shape_basis.shape[-1]
     if k == 0:
@@ -237,7 +252,15 @@ def _seen(model: HandModel, R: Tensor, shapes: Tensor, confidence: Tensor | None
         )
     if names and len(names) != k:
         raise ValueError(f"expected names of {k} pictures or none, got {len(names)}")
-    for name, values in (("shapes", shapes), ("rotations", R), ("confidence", confidence)):
+    if keypoints is not None and keypoints.information.shape != (k, n):
+        raise ValueError(f"expected what {k} pictures' keypoints say, got {tuple(keypoints.information.shape)}")
+    for name, values in (
+        ("shapes", shapes),
+        ("rotations", R),
+        ("confidence", confidence),
+        ("precision of keypoints", None if keypoints is None else keypoints.precision),
+        ("information of keypoints", None if keypoints is None else keypoints.information),
+    ):
         if values is not None and not values.isfinite().all():
             raise ValueError(f"expected finite {name}, got NaN or infinity")
     if ((R.mT @ R - torch.eye(3).to(R)).abs() > 1e-3).any():
@@ -246,6 +269,7 @@ def _seen(model: HandModel, R: Tensor, shapes: Tensor, confidence: Tensor | None
         "shapes": shapes.detach().double(),
         "metrics": shape_metric(model, R.detach()),
         "confidence": None if confidence is None else confidence.detach().double(),
+        "keypoints": None if keypoints is None else keypoints.to(torch.float64),
         "names": tuple(names),
     }
 
@@ -257,6 +281,7 @@ def _solved(
     shapes: Tensor,
     metrics: Tensor,
     confidence: Tensor | None,
+    keypoints: ShapeLikelihood | None,
     names: tuple[str, ...],
 ) -> Calibration:
     settings.check(model)
@@ -269,8 +294,8 @@ def _solved(
     covariance, k_effective = None, 1 / weights.square().sum().item()
     if settings.error_model is not None:
         covariance = settings.error_model.covariance(k_effective)
-        if settings.method == "bayes":
-            shape, covariance = settings.error_model.posterior(shape, k_effective)
+        if settings.method in ("bayes", "joint"):
+            shape, covariance = settings.error_model.posterior(shape, k_effective, keypoints)
         if settings.anchor is not None:
             shape, covariance = settings.anchor.condition(model, shape, covariance)
     evidence = Evidence(
@@ -279,6 +304,7 @@ def _solved(
         weights=weights,
         residual_mm=residual_mm,
         confidence=confidence,
+        keypoints=keypoints,
         names=names,
         settings=settings.to_dict(),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,7 +11,9 @@ from jaxtyping import Float
 from scipy.stats import chi2
 from torch import Tensor
 
+from ownhand.hand.identity import ShapeLikelihood
 from ownhand.hand.model import HandModel
+from ownhand.structs import stack
 
 _MAX_STEPS = 1000
 _CROSS_GAIN = 0.1
@@ -25,12 +28,15 @@ class ErrorModel:
     about this person; more pictures only lessen the rest. `k_effective = 1 / sum(w^2)`. Without gain the error is what
     separates the combined shape from the truth, and the covariance is its error bar. With gain (a network predicts less
     than the truth of what it hardly sees) Bayes' rule turns the combined shape into a better one, see `posterior`.
+    The keypoints of the pictures, if used, say something as well.
 
     Attributes:
         person: Covariance of the error that all pictures of a person share.
         picture: Covariance of the error of a single picture on top.
         gain: None stands for the identity matrix.
         offset: None with gain None.
+        keypoint_trust: Factor on the precision of what keypoints say: they share errors, with each other and with the
+            network. None if they are not used.
         method: How the pictures were combined when this was fitted.
         model_id: Hand model of the shapes.
     """
@@ -39,6 +45,7 @@ class ErrorModel:
     picture: Float[Tensor, "shapes shapes"]
     gain: Float[Tensor, "shapes shapes"] | None = None
     offset: Float[Tensor, "shapes"] | None = None
+    keypoint_trust: float | None = None
     method: str
     model_id: str
 
@@ -54,15 +61,29 @@ class ErrorModel:
         return self.person + self.picture / k_effective
 
     def posterior(
-        self, combined: Float[Tensor, "*batch shapes"], k_effective: float
-    ) -> tuple[Float[Tensor, "*batch shapes"], Float[Tensor, "shapes shapes"]]:
-        """Mean and covariance of the true shape, which is N(0, 1) over people, given the combined one."""
+        self, combined: Float[Tensor, "shapes"], k_effective: float, keypoints: ShapeLikelihood | None = None
+    ) -> tuple[Float[Tensor, "shapes"], Float[Tensor, "shapes shapes"]]:
+        """Mean and covariance of the true shape, which is N(0, 1) over people, given what pictures say of it.
+
+        Args:
+            combined: The combined shape.
+            k_effective: `1 / sum(w^2)`.
+            keypoints: Of each picture; counts if there is a `keypoint_trust`.
+
+        Raises:
+            ValueError: There is a `keypoint_trust`, but no keypoints.
+        """
         B, c, eye = self.gain, self.offset, torch.eye(len(self.person)).to(self.person)
         if B is None or c is None:
             B, c = eye, torch.zeros_like(self.person[0])
         gain = torch.linalg.solve(B @ B.mT + self.covariance(k_effective), B).mT
         covariance = eye - gain @ B
-        return (combined.double() - c) @ gain.mT, (covariance + covariance.mT) / 2
+        mean, covariance = gain @ (combined.double() - c), (covariance + covariance.mT) / 2
+        if self.keypoint_trust is None:
+            return mean, covariance
+        if keypoints is None:
+            raise ValueError(f"the method {self.method!r} needs what the keypoints of each picture say, got None")
+        return _times(mean, covariance, _product(keypoints), self.keypoint_trust)
 
     @classmethod
     def fit(
@@ -110,6 +131,32 @@ class ErrorModel:
             person = person * (people + shapes + 1) / (people - shapes - 1)
         return cls(person=person, picture=picture, gain=gain, offset=offset, method=method, model_id=model_id)
 
+    def trusting(
+        self,
+        truth: Float[Tensor, "n shapes"],
+        combined: Float[Tensor, "n shapes"],
+        k_effective: Sequence[Float[Tensor, ""]],
+        keypoints: Sequence[ShapeLikelihood],
+    ) -> ErrorModel:
+        """The same with the `keypoint_trust` under which the truth of known people is most probable.
+
+        Args:
+            truth: True shape, one row for each calibration.
+            combined: Combined shape.
+            k_effective: `1 / sum(w^2)` of each calibration.
+            keypoints: What the keypoints of its pictures say.
+        """
+        means, covariances = zip(
+            *(self.posterior(shape, float(k)) for shape, k in zip(combined, k_effective, strict=True)), strict=True
+        )
+        mean, covariance, said = torch.stack(means), torch.stack(covariances), stack([_product(k) for k in keypoints])
+
+        def surprise(trust: float) -> float:
+            found, spread = _times(mean, covariance, said, trust)
+            return float((standardised(truth - found, spread).square().sum(-1) + torch.logdet(spread)).mean())
+
+        return replace(self, keypoint_trust=min((0.0, *(2.0 ** (k / 2) for k in range(-20, 5))), key=surprise))
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "method": self.method,
@@ -118,6 +165,7 @@ class ErrorModel:
             "picture": self.picture.tolist(),
             "gain": None if self.gain is None else self.gain.tolist(),
             "offset": None if self.offset is None else self.offset.tolist(),
+            "keypoint_trust": self.keypoint_trust,
         }
 
     @classmethod
@@ -127,9 +175,28 @@ class ErrorModel:
                 name: None if content[name] is None else torch.tensor(content[name], dtype=torch.float64)
                 for name in ("person", "picture", "gain", "offset")
             }
-            return cls(method=content["method"], model_id=content["model"], **arrays)  # pyright: ignore
+            names = {"method": content["method"], "model_id": content["model"]}
+            return cls(keypoint_trust=content["keypoint_trust"], **names, **arrays)  # pyright: ignore
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"expected an error model as `to_dict` writes it, but {error!r}") from error
+
+
+def _product(keypoints: ShapeLikelihood) -> ShapeLikelihood:
+    """Of the likelihoods of several pictures."""
+    return ShapeLikelihood(
+        precision=keypoints.precision.double().sum(-3), information=keypoints.information.double().sum(-2)
+    )
+
+
+def _times(
+    mean: Float[Tensor, "*batch n"], covariance: Float[Tensor, "*batch n n"], keypoints: ShapeLikelihood, trust: float
+) -> tuple[Float[Tensor, "*batch n"], Float[Tensor, "*batch n n"]]:
+    """A Gaussian times a likelihood whose precision counts `trust`."""
+    eye = torch.eye(mean.shape[-1]).to(mean)
+    whole = torch.linalg.inv(eye + trust * covariance @ keypoints.precision) @ covariance
+    whole = (whole + whole.mT) / 2
+    shift = trust * (keypoints.information - (keypoints.precision @ mean[..., None])[..., 0])
+    return mean + (whole @ shift[..., None])[..., 0], whole
 
 
 def _gain(truth: Tensor, combined: Tensor, rows_per_person: float) -> tuple[Tensor, Tensor]:

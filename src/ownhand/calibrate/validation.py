@@ -12,6 +12,8 @@ from torch import Tensor
 from ownhand.calibrate.calibration import Method, combine, picture_weights
 from ownhand.calibrate.errors import ErrorModel
 from ownhand.calibrate.weights import WeightMap, weight_map_candidates
+from ownhand.hand.identity import ShapeLikelihood
+from ownhand.structs import given
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,12 +25,14 @@ class KnownPerson:
         shapes: Shape coefficients found in each picture.
         metrics: `shape_metric` of the pose found in each picture [m^2].
         confidence: Score of each picture.
+        keypoints: What the keypoints of each picture say.
     """
 
     truth: Float[Tensor, "shapes"]
     shapes: Float[Tensor, "pictures shapes"]
     metrics: Float[Tensor, "pictures shapes shapes"]
     confidence: Float[Tensor, "pictures"] | None = None
+    keypoints: ShapeLikelihood | None = None
 
 
 def choose_weight_map(
@@ -87,9 +91,12 @@ def fit_error_model(
         sizes: Numbers of pictures per calibration; those larger than a person's pictures are left out.
         draws: Random sets of pictures of each size per person.
         seed: Of the draws.
+
+    Raises:
+        ValueError: No people with pictures enough, too few people, or no keypoints for the method `joint`.
     """
     generator = torch.Generator().manual_seed(seed)
-    truth, combined, k_effective = [], [], []
+    truth, combined, k_effective, keypoints = [], [], [], []
     for person in people:
         for size in sizes:
             for _ in range(draws if size <= len(person.shapes) else 0):
@@ -99,13 +106,17 @@ def fit_error_model(
                 truth.append(person.truth.double())
                 combined.append(combine(person.shapes[some].double(), person.metrics[some], weights, method)[0])
                 k_effective.append(1 / weights.square().sum())
+                keypoints.append(given(person.keypoints, "keypoints")[some] if method == "joint" else None)
     if not truth:
         raise ValueError("expected people with pictures enough for the smallest size, got none")
-    return ErrorModel.fit(
+    errors = ErrorModel.fit(
         torch.stack(truth),
         torch.stack(combined),
         torch.stack(k_effective),
         method=method,
         model_id=model_id,
-        with_gain=method == "bayes",
+        with_gain=method in ("bayes", "joint"),
     )
+    if method != "joint":
+        return errors
+    return errors.trusting(torch.stack(truth), torch.stack(combined), k_effective, keypoints)

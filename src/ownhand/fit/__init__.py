@@ -3,7 +3,7 @@
 Nothing here is differentiable: fitting happens after training.
 """
 
-from ownhand.fit.fitting import FitResult, fit
+from ownhand.fit.fitting import FitResult, fit, shape_likelihood
 from ownhand.fit.placing import place
 
-__all__ = ["FitResult", "fit", "place"]
+__all__ = ["FitResult", "fit", "place", "shape_likelihood"]

@@ -85,6 +85,12 @@ class Problem(TensorStruct):
         used = self.precision > 0
         return torch.where(used, distance, 0).sum(-1) / used.sum(-1)
 
+    def reprojection_jacobian(
+        self, joints: Float[Tensor, "batch 21 3"], by_unknowns: Float[Tensor, "batch 21 3 n"]
+    ) -> Float[Tensor, "batch 42 n"]:
+        """How the first 42 residuals follow anything that the joints follow."""
+        return self._reprojection(joints, by_unknowns)[1]
+
     def _reprojection(self, points: Tensor, by_state: Tensor) -> Block:
         """Infinite cost for a hand that is not in front of the camera."""
         homogeneous = points @ self.K.mT

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ownhand.hand.identity import Evidence, Identity
+from ownhand.hand.identity import Evidence, Identity, ShapeLikelihood
 from ownhand.hand.model import HandModel
 
 FORMAT, VERSION = "ownhand identity", 1
@@ -51,6 +51,12 @@ def save_identity(
             "weights": evidence.weights.double().tolist(),
             "residual_mm": evidence.residual_mm.double().tolist(),
             "confidence": None if evidence.confidence is None else evidence.confidence.double().tolist(),
+            "keypoints": None
+            if evidence.keypoints is None
+            else {
+                "precision": evidence.keypoints.precision.double().tolist(),
+                "information": evidence.keypoints.information.double().tolist(),
+            },
             "names": list(evidence.names),
             "settings": evidence.settings,
         },
@@ -125,12 +131,19 @@ def _parsed_evidence(content: Any, n: int) -> Evidence:
         raise ValueError(f"expected names of {k} pictures or none, got {names!r}")
     if not isinstance(settings, dict):
         raise ValueError(f"expected the settings as an object, got {type(settings).__name__}")
+    keypoints = content.get("keypoints")
+    if keypoints is not None:
+        if not isinstance(keypoints, dict):
+            raise ValueError(f"expected the keypoints' likelihoods as an object, got {type(keypoints).__name__}")
+        precision, information = _numbers(keypoints, "precision", k, n, n), _numbers(keypoints, "information", k, n)
+        keypoints = ShapeLikelihood(precision=precision, information=information)
     return Evidence(
         shapes=shapes,
         metrics=_numbers(content, "metrics", k, n, n),
         weights=_numbers(content, "weights", k),
         residual_mm=_numbers(content, "residual_mm", k),
         confidence=None if content.get("confidence") is None else _numbers(content, "confidence", k),
+        keypoints=keypoints,
         names=tuple(names),
         settings=settings,
     )

@@ -16,6 +16,21 @@ from ownhand.hand.skeleton import FINGERS
 from ownhand.structs import TensorStruct
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShapeLikelihood(TensorStruct):
+    """What pictures say of a shape, whatever the pose: Gaussian likelihoods in information form.
+
+    Those of several pictures multiply: precisions and informations add.
+
+    Attributes:
+        precision: Inverse covariance of the shape coefficients; zero in directions that a picture does not show.
+        information: The precision times the most likely shape.
+    """
+
+    precision: Float[Tensor, "*batch shapes shapes"]
+    information: Float[Tensor, "*batch shapes"]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
     """What a calibration saw, so that pictures can be added when the earlier ones are gone.
@@ -27,6 +42,7 @@ class Evidence:
         weights: Weight of each picture; they sum to 1.
         residual_mm: Root mean square vertex distance between each picture's hand and the combined one, in its pose.
         confidence: Scores the weights came from, if any.
+        keypoints: What the keypoints of each picture say, if that was used.
         names: File names or hashes of the pictures, or nothing.
         settings: How the pictures were combined; written and read by `ownhand.calibrate`, JSON values only.
     """
@@ -36,6 +52,7 @@ class Evidence:
     weights: Float[Tensor, "pictures"]
     residual_mm: Float[Tensor, "pictures"]
     confidence: Float[Tensor, "pictures"] | None = None
+    keypoints: ShapeLikelihood | None = None
     names: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 

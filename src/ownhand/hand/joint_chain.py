@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ownhand.hand.kinematics import forward_kinematics
-from ownhand.hand.model import ShapedHand
+from ownhand.hand.model import HandModel, ShapedHand
 from ownhand.hand.skeleton import ROTATING_21, TIPS_21
 from ownhand.structs import TensorStruct
 
@@ -113,6 +113,20 @@ class JointChain(TensorStruct):
         """The 21 rest points with the fingertips' pose correctives."""
         features = (R[..., 1:, :, :] - torch.eye(3).to(R)).flatten(-3)
         return self.rest + (features @ self.basis.flatten(2).flatten(0, 1).mT).unflatten(-1, (21, 3))
+
+
+def joints_by_shape(model: HandModel, R: Float[Tensor, "batch 16 3 3"]) -> Float[Tensor, "batch 21 3 shapes"]:
+    """Derivatives of the 21 joints, seen from the wrist, by shape [m]; for fixed rotations joints are affine in shape.
+
+    Args:
+        model: Hand model.
+        R: As in `JointChain.joints`.
+    """
+    mean = JointChain.of(model.shaped(torch.zeros_like(model.shape_basis[0, 0])))
+    one = JointChain.of(model.shaped(torch.eye(model.shape_basis.shape[-1]).to(model.template)))
+    no_correctives = torch.zeros_like(mean.basis)
+    by_shape = replace(one, pivots=one.pivots - mean.pivots, rest=one.rest - mean.rest, basis=no_correctives)
+    return by_shape.joints(R[:, None]).movedim(1, -1)
 
 
 def _turned(basis: Float[Tensor, "5 3 15 3 3"], R: Float[Tensor, "batch 15 3 3"]) -> Float[Tensor, "batch 5 3 15 3"]:

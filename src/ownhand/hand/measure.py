@@ -72,6 +72,17 @@ def lay_tape(
     return Tape(ends=edges[order], share=share[order])
 
 
+def size_direction(model: HandModel) -> Float[Tensor, "shapes"]:
+    """What makes the mean hand twice as large: a share of these coefficients scales it about its wrist.
+
+    Least squares over the rest vertices; exact for models whose first coefficient is size.
+    """
+    basis = model.shape_basis - torch.einsum("v,vcs->cs", model.joint_regressor[0], model.shape_basis)
+    template = model.template - model.joint_regressor[0] @ model.template
+    direction = torch.linalg.lstsq(basis.flatten(0, 1).double(), template.flatten().double()[:, None])[0][:, 0]
+    return direction.to(model.template)
+
+
 def length_mm(model: HandModel, shape: Float[Tensor, "*batch shapes"]) -> Float[Tensor, "*batch"]:
     """Wrist to middle fingertip."""
     joints = model.shaped(shape).joints
