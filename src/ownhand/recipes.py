@@ -241,10 +241,10 @@ SMALL = Recipe(
             },
         ],
         keypoints={
-            "steps": 2_000,
+            "steps": 1_700,
             "augmentation": Augmentation(size=128, box=(1.15, 2.8), shift=0.08, **_BOTH),
         },
-        regressor={"steps": 2_000},
+        regressor={"steps": 1_700},
         confidence={"steps": 600, "batch": 128, "together": 8, "lr": 3e-3},
     ),
 )

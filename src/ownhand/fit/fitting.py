@@ -185,8 +185,8 @@ def shape_likelihood(
 
     and without x (Schur complement) the likelihood of b has precision H_bb - H_bx H_xx^-1 H_xb and gradient
     g_b - H_bx H_xx^-1 g_x. The product over pictures is one Gauss-Newton step of fitting one shape and all poses
-    together. A hand twice as large and twice as far looks the same: size is taken out likewise. (At another hand than the
-    mean one, growing also stretches the proportions, and taking size out would take them along.)
+    together. A hand twice as large and twice as far looks the same: size is taken out likewise. (At another hand than
+    the mean one, growing also stretches the proportions, and taking size out would take them along.)
 
     Args:
         model: Hand model.
