@@ -55,6 +55,6 @@ def tiny_weights(tmp_path_factory, few_pictures):
             if parameter.ndim == 2:
                 torch.nn.init.normal_(parameter, std=0.05)
         build.save(network, folder / name)
-    pipeline = untuned(hand, Settings(size=64), **load_networks(folder, hand))
+    pipeline = untuned(hand, Settings(size=64, upright=True), **load_networks(folder, hand))
     tune(pipeline, observe(pipeline, ShardDataset(few_pictures, fields=())), folder, made_by={"command": "a test"})
     return folder

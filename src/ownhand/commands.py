@@ -187,7 +187,7 @@ def train_and_tune(
     from ownhand.train import run
 
     _check_writable(out)
-    results = run(recipe, data=data, val=val, out=out, stages=stages or None, **options)
+    results = run(recipe, data=data, val=val, out=out, stages=stages or None, made_by=_provenance(), **options)
     for name, result in results.items():
         best = result["best"] and ", ".join(f"{key} {value:.3f}" for key, value in result["best"]["metrics"].items())
         print(f"{name}: step {result['step']} of {result['steps']}" + (f", {best}" if best else ""))

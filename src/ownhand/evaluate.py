@@ -77,7 +77,7 @@ def observe(pipeline: Pipeline, data: ShardDataset, *, batch: int = 100, progres
                 shape=shape,
                 keypoints=crop.keypoints(sample.keypoints),
                 visible=sample.visible,
-                zoom=crop.T_crop_image[:, 0, 0],
+                zoom=torch.linalg.det(crop.T_crop_image[:, :2, :2]).sqrt(),
                 subject=subject,
             )
         )

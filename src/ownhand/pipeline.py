@@ -31,7 +31,6 @@ from ownhand.hand.model import HandModel, HandPose, PosedHand, ShapedHand
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.hand.skeleton import upright_angle
 from ownhand.locate import Locator, WholePicture
-from ownhand.metrics import hand_length
 from ownhand.settings import Settings, load_settings
 from ownhand.structs import TensorStruct, stack
 from ownhand.views import View
@@ -52,7 +51,6 @@ class Seen(TensorStruct):
         camera: Intrinsics of the crops.
         keypoints: The 21 joints in the crop [px].
         keypoint_confidence: Their confidence in [0, 1].
-        keypoint_depth: Their depth relative to the wrist along the crop's central ray, divided by the hand's length.
         pose: The baseline's pose, wrist at the origin.
         shape: The baseline's shape.
         confidence: How good the baseline's shape is.
@@ -63,7 +61,6 @@ class Seen(TensorStruct):
     camera: Camera
     keypoints: Float[Tensor, "*batch 21 2"]
     keypoint_confidence: Float[Tensor, "*batch 21"]
-    keypoint_depth: Float[Tensor, "*batch 21"]
     pose: HandPose
     shape: Float[Tensor, "*batch shapes"]
     confidence: Float[Tensor, "*batch"]
@@ -144,7 +141,6 @@ class Pipeline:
             camera=camera,
             keypoints=points.keypoints,
             keypoint_confidence=points.keypoint_confidence,
-            keypoint_depth=points.keypoint_depth,
             pose=guess.pose,
             shape=guess.shape,
             confidence=guess.confidence,
@@ -176,18 +172,14 @@ class Pipeline:
         placed = replace(pose, t_cam_root=place(joints, seen.keypoints, weight, seen.camera))
         if not refine:
             return placed, None
-        expected = self.priors[prior]
         result = fit(
             hand,
             placed,
             seen.keypoints,
             seen.keypoint_confidence,
             seen.camera,
-            expected,
+            self.priors[prior],
             limits=self.limits,
-            keypoint_depth=None
-            if expected.depth_sigma is None
-            else seen.keypoint_depth * hand_length(joints)[..., None],
             robust=3.0,
         )
         return result.pose, result

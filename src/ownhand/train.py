@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -55,6 +55,7 @@ def run(
     accelerator: str = "auto",
     save_every: int = 500,
     log_every: int = 50,
+    made_by: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Train the stages of a recipe, one after another; those that are done already are left alone.
 
@@ -76,6 +77,7 @@ def run(
         accelerator: As Fabric calls it: `cpu`, `cuda`, `auto`.
         save_every: Steps between checkpoints: what a kill loses at most.
         log_every: Steps between lines of the log.
+        made_by: Command, commit, machine: whatever is to be kept with the weights of the stages that end in this call.
 
     Returns:
         Of each stage up to the one where training stopped: `finished`, `step`, `steps`, and `best`, the step and the
@@ -109,6 +111,7 @@ def run(
         workers=workers if workers is not None else 0 if fabric.device.type == "cpu" else 4,
         save_every=save_every,
         log_every=log_every,
+        made_by=dict(made_by or {}),
     )
     results = {}
     with stop_requests(fabric, minutes) as must_stop, repeatable(fabric):
@@ -133,6 +136,7 @@ class _Task:
     workers: int
     save_every: int
     log_every: int
+    made_by: dict[str, Any]
 
 
 def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str, Any]:
@@ -235,7 +239,8 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
 
     if fabric.is_global_zero:
         chosen = kept if best is None else load(folder / "best", task.hand)
-        save(chosen, task.out / stage.name, extra=about | {"best": best}, training=True)
+        extra = about | {"best": best, "made_by": task.made_by}
+        save(chosen, task.out / stage.name, extra=extra, training=True)
     fabric.barrier()
     return {"finished": True, "step": steps, "steps": steps, "best": best}
 

@@ -114,14 +114,10 @@ def method_errors(
 def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) -> dict[str, PosePrior]:
     """The errors of both regressors' poses and of the keypoint network."""
     seen, truth = observations.seen, observations.pose
-    joints = hand.shaped(observations.shape).posed(truth).joints
-    depth = ((joints - joints[..., :1, :]) @ seen.camera.crop_frame()[..., 2:])[..., 0]
-    length = metrics.hand_length(joints)[..., None]
     away = (truth.t_cam_root * seen.camera.crop_frame()[..., 2]).sum(-1)
     noise: dict[str, Any] = {
         "keypoint_error": seen.keypoints - observations.keypoints,
         "confidence": seen.keypoint_confidence,
-        "depth_error": seen.keypoint_depth * length - depth,
     }
     poses = {"baseline": seen.pose, "identity": pipeline.pose_given(seen, observations.shape)}
     priors = {}
