@@ -39,6 +39,10 @@ NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "ide
 """The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it."""
 
 
+ROBUST = 6.0
+"""Error of a keypoint at which half of its largest cost is reached, in standard deviations. On synthetic pictures 3 to
+infinity are alike; on photographs, which the networks know less, a small one lets the mesh miss the keypoints."""
+
 SMALLEST_HAND = 0.1
 """Share of the square in which a locator sees a hand: first keypoints that fall together do not make a tiny crop."""
 
@@ -180,7 +184,7 @@ class Pipeline:
             seen.camera,
             self.priors[prior],
             limits=self.limits,
-            robust=3.0,
+            robust=ROBUST,
         )
         return result.pose, result
 
