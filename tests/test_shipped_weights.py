@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ownhand.geometry.camera import Camera
-from ownhand.metrics import mpjpe_mm
+from ownhand.metrics import mpjpe_mm, size_free_error_mm
 from ownhand.pipeline import load
 from ownhand.structs import stack
 from ownhand.synth.generator import Generator
@@ -65,3 +65,14 @@ def test_a_turned_picture_shows_a_turned_hand(met):
     ]
     assert len(errors) > PICTURES / 2
     assert torch.stack(errors).median() < 8
+
+
+def test_twenty_pictures_tell_a_strangers_proportions():
+    generator, pipeline, errors = Generator(seed=2_000_002, size=128, pictures_per_person=20), load(), []
+    for number in range(4):
+        samples = [generator[20 * number + i] for i in range(20)]
+        found = pipeline.calibrate([View(image=s.image, camera=s.camera) for s in samples]).identity.shape
+        shapes = torch.stack([found.float(), torch.zeros(10)])
+        errors.append(size_free_error_mm(shapes, samples[0].shape.expand(2, 10), pipeline.hand))
+    calibrated, mean_hand = torch.stack(errors).mean(0)
+    assert calibrated < 0.75 * mean_hand
