@@ -1,5 +1,6 @@
 """Fitting a hand of known shape to its keypoints: recovery, invariants, and bad input."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import roma
 import torch
 from toy import random_pose, toy_hand
 
-from ownhand.fit import fit, place, shape_likelihood
+from ownhand.fit import believe, distance_at_which_it_fills, fit, place, shape_likelihood
 from ownhand.fit.residuals import Problem
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
@@ -107,6 +108,35 @@ def test_one_keypoint_or_one_place_for_all_places_nothing():
     t = place(joints - joints[:, :1], keypoints, confidence, CAMERA)
     assert t[:4].isnan().all()
     assert t[4:].isfinite().all()
+
+
+def test_a_known_bias_of_the_distance_is_taken_out():
+    _, truth, _, joints, _ = scene()
+    prior = replace(PosePrior.isotropic(0.1), distance_bias=0.1)
+    too_far = truth.t_cam_root * math.exp(0.1)
+    found = believe(too_far, joints - joints[:, :1], CAMERA, prior)
+    ray = CAMERA.crop_frame()[:, 2]
+    torch.testing.assert_close(found @ ray, truth.t_cam_root @ ray, atol=1e-5, rtol=0)
+
+
+def test_keypoints_that_fall_together_do_not_place_a_hand_at_the_horizon():
+    _, _, _, joints, keypoints = scene()
+    relative, middle = joints - joints[:, :1], keypoints.mean(-2, keepdim=True)
+    t = place(relative, middle + 0.01 * (keypoints - middle), sure(keypoints), CAMERA)
+    prior = replace(PosePrior.isotropic(0.1), apparent_length=(0.25, 1.0))
+    found = believe(t, relative, CAMERA, prior)
+    assert (t[:, 2] > 20).all()
+    fills = distance_at_which_it_fills(relative, CAMERA)
+    torch.testing.assert_close(found @ CAMERA.crop_frame()[:, 2], 4 * fills, atol=1e-4, rtol=0)
+    centre = (relative + found[:, None]).mean(-2, keepdim=True)
+    torch.testing.assert_close(CAMERA.project(centre), middle, atol=0.5, rtol=0)
+
+
+def test_a_believable_distance_is_left_alone():
+    _, truth, _, joints, _ = scene()
+    prior = replace(PosePrior.isotropic(0.1), apparent_length=(0.01, 100.0))
+    found = believe(truth.t_cam_root, joints - joints[:, :1], CAMERA, prior)
+    torch.testing.assert_close(found, truth.t_cam_root)
 
 
 # --- recovery ---

@@ -11,7 +11,7 @@ import tyro
 Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES...")]
 Out = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
 Side = Literal["right", "left"]
-Method = Literal["paper", "robust", "mean", "median", "top-k", "bayes"]
+Method = Literal["paper", "robust", "mean", "median", "top-k", "bayes", "joint"]
 
 
 def demo(

@@ -21,7 +21,7 @@ from ownhand.calibrate import Anchor, Calibration, calibrate
 from ownhand.estimators import build
 from ownhand.estimators.base import FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
-from ownhand.fit import FitResult, fit, place, shape_likelihood
+from ownhand.fit import FitResult, believe, fit, place, shape_likelihood
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
 from ownhand.hand.builtin import open_hand
@@ -137,6 +137,11 @@ class Pipeline:
         for network in (keypoints, baseline, identity):
             network.to(memory_format=torch.channels_last)  # pyright: ignore  # a third faster on a CPU
 
+    def with_priors(self, priors: dict[str, PosePrior]) -> Pipeline:
+        """The same networks and settings with other priors."""
+        networks = {name: getattr(self, name) for name in NETWORKS}
+        return Pipeline(hand=self.hand, settings=self.settings, priors=priors, **networks)
+
     @torch.no_grad()
     def look(self, image: Float[Tensor, "batch 3 h w"], camera: Camera) -> Seen:
         """Run the networks on crops that each show one right hand."""
@@ -172,8 +177,8 @@ class Pipeline:
             prior: Whose errors to expect of `pose`: `baseline` or `identity`.
         """
         joints = hand.posed(pose).joints - pose.t_cam_root[..., None, :]
-        weight = seen.keypoint_confidence.square()
-        placed = replace(pose, t_cam_root=place(joints, seen.keypoints, weight, seen.camera))
+        t = place(joints, seen.keypoints, seen.keypoint_confidence.square(), seen.camera)
+        placed = replace(pose, t_cam_root=believe(t, joints, seen.camera, self.priors[prior]))
         if not refine:
             return placed, None
         result = fit(
@@ -250,7 +255,7 @@ class Pipeline:
 
     def keypoint_likelihood(self, seen: Seen) -> ShapeLikelihood:
         """What the keypoints of each crop say of the person's shape."""
-        pose, _ = self.put(seen, self.hand.shaped(torch.zeros_like(seen.shape)), seen.pose)
+        pose, _ = self.put(seen, self.hand.shaped(torch.zeros_like(seen.shape)), seen.pose, prior="baseline")
         prior = self.priors["baseline"]
         return shape_likelihood(
             self.hand, pose, seen.keypoints, seen.keypoint_confidence, seen.camera, prior, limits=self.limits

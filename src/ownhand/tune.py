@@ -21,6 +21,7 @@ from ownhand.calibrate import (
     shape_metric,
 )
 from ownhand.evaluate import Observations
+from ownhand.fit import distance_at_which_it_fills, place
 from ownhand.hand.model import HandModel
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.pipeline import Pipeline
@@ -44,13 +45,13 @@ def tune(
     Error bars need at least `ENOUGH_PEOPLE` of them; with fewer, calibration gives none.
 
     Args:
-        pipeline: Trained networks; of its settings only those of the crops count. It gets the priors found here.
+        pipeline: Trained networks; of its settings only those of the crops count.
         observations: What they say of pictures of validation people.
         folder: Where the weights are.
         made_by: What is to be kept of the run that made the weights.
     """
     hand, seen = pipeline.hand, observations.seen
-    pipeline.priors = fit_priors(pipeline, observations, hand)
+    pipeline = pipeline.with_priors(fit_priors(pipeline, observations, hand))
     people = [
         KnownPerson(
             truth=person.shape[0],
@@ -114,7 +115,8 @@ def method_errors(
 def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) -> dict[str, PosePrior]:
     """The errors of both regressors' poses and of the keypoint network."""
     seen, truth = observations.seen, observations.pose
-    away = (truth.t_cam_root * seen.camera.crop_frame()[..., 2]).sum(-1)
+    ray = seen.camera.crop_frame()[..., 2]
+    away = (truth.t_cam_root * ray).sum(-1)
     noise: dict[str, Any] = {
         "keypoint_error": seen.keypoints - observations.keypoints,
         "confidence": seen.keypoint_confidence,
@@ -122,9 +124,15 @@ def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) 
     poses = {"baseline": seen.pose, "identity": pipeline.pose_given(seen, observations.shape)}
     priors = {}
     for name, pose in poses.items():
-        placed, _ = pipeline.put(seen, hand.shaped(observations.shape), pose)
-        found = (placed.t_cam_root * seen.camera.crop_frame()[..., 2]).sum(-1)
-        priors[name] = PosePrior.fit(placed, truth, distance_error=(found / away).log(), **noise)
+        joints = hand.shaped(observations.shape).posed(pose).joints - pose.t_cam_root[:, None]
+        placed = place(joints, seen.keypoints, seen.keypoint_confidence.square(), seen.camera)
+        priors[name] = PosePrior.fit(
+            pose,
+            truth,
+            distance_error=((placed * ray).sum(-1) / away).log(),
+            apparent_length=distance_at_which_it_fills(joints, seen.camera) / away,
+            **noise,
+        )
     return priors
 
 

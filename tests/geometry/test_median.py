@@ -42,7 +42,9 @@ problems = st.builds(
 def test_zero_is_in_the_subdifferential(problem):
     solution = geometric_median(*problem)
     assert solution.optimality < 1e-8
-    assert subgradient_distance(solution.point, *problem) == pytest.approx(solution.optimality, abs=1e-11)
+    nearest = (solution.point - problem[0]).norm(dim=-1)
+    rounding = 1e-15 / nearest[nearest > 0].min().item() if (nearest > 0).any() else 0
+    assert subgradient_distance(solution.point, *problem) == pytest.approx(solution.optimality, abs=1e-11 + rounding)
 
 
 @settings(max_examples=30, deadline=None)
@@ -87,7 +89,7 @@ def test_a_dominating_point_is_the_answer_exactly():
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-@pytest.mark.parametrize("excess", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("excess", [1e-2, 1e-4, 1e-6, 1e-8, 1e-10])
 def test_just_before_and_just_after_a_point_becomes_the_answer(sign, excess):
     for seed in range(10):
         points, metrics, weights = random_problem(seed, k=6)

@@ -62,11 +62,20 @@ def test_keypoint_noise_is_found_in_spite_of_gross_errors():
     assert prior.sigma(torch.zeros(21)).isinf().all()
 
 
-def test_the_spread_of_distances_is_measured():
+def test_bias_and_spread_of_distances_are_measured_but_for_gross_errors():
     pose = random_pose(2000)
-    prior = PosePrior.fit(pose, pose, distance_error=0.08 * torch.randn(2000))
+    error = 0.03 + 0.08 * torch.randn(2000)
+    error[:40] = 4.0
+    prior = PosePrior.fit(pose, pose, distance_error=error)
     assert prior.distance_sigma == pytest.approx(0.08, rel=0.1)
+    assert prior.distance_bias == pytest.approx(0.03, abs=0.01)
     assert PosePrior.fit(pose, pose).distance_sigma is None
+
+
+def test_the_range_of_apparent_lengths_holds_nearly_all():
+    pose = random_pose(2000)
+    prior = PosePrior.fit(pose, pose, apparent_length=torch.linspace(0.5, 1.5, 2000))
+    assert prior.apparent_length == pytest.approx((0.51, 1.49), abs=0.002)
 
 
 def test_a_saved_prior_is_read_back(tmp_path):
@@ -76,10 +85,13 @@ def test_a_saved_prior_is_read_back(tmp_path):
         confidence_power=0.3,
         depth_sigma=torch.rand(21),
         distance_sigma=0.07,
+        distance_bias=0.02,
+        apparent_length=(0.5, 1.5),
     )
     prior.save(tmp_path / "prior.safetensors")
     back = PosePrior.load(tmp_path / "prior.safetensors")
-    assert (back.keypoint_sigma, back.confidence_power, back.distance_sigma) == (2.5, 0.3, 0.07)
+    for name in ("keypoint_sigma", "confidence_power", "distance_sigma", "distance_bias", "apparent_length"):
+        assert getattr(back, name) == getattr(prior, name)
     torch.testing.assert_close((back.covariance, back.depth_sigma), (prior.covariance, prior.depth_sigma))
     assert [p.name for p in tmp_path.iterdir()] == ["prior.safetensors"]
 

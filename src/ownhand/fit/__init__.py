@@ -4,6 +4,6 @@ Nothing here is differentiable: fitting happens after training.
 """
 
 from ownhand.fit.fitting import FitResult, fit, shape_likelihood
-from ownhand.fit.placing import place
+from ownhand.fit.placing import believe, distance_at_which_it_fills, place
 
-__all__ = ["FitResult", "fit", "place", "shape_likelihood"]
+__all__ = ["FitResult", "believe", "distance_at_which_it_fills", "fit", "place", "shape_likelihood"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.geometry.camera import Camera
+from ownhand.hand.pose_prior import PosePrior
+from ownhand.metrics import hand_length
 
 NEAR = 0.01
 """No joint may come closer to the camera than this along the optical axis [m]."""
@@ -64,3 +68,41 @@ def place(
     t = t[..., 0, :]
     known = (used.sum(-1) >= 2) & t.isfinite().all(-1)
     return torch.where(known[..., None], t, torch.nan).to(joints.dtype)
+
+
+def believe(
+    t_cam_root: Float[Tensor, "*batch 3"],
+    joints: Float[Tensor, "*batch 21 3"],
+    camera: Camera,
+    prior: PosePrior,
+) -> Float[Tensor, "*batch 3"]:
+    """Correct where `place` puts a hand by what validation people taught, the hand's middle staying where it is seen.
+
+    Poses and keypoints that err together put hands too far away on average, and keypoints that fall together put them
+    anywhere. Crops are cut so that hands fill about the same part of them, which bounds the distance.
+
+    Args:
+        t_cam_root: From `place` [m].
+        joints: As given to `place` [m].
+        camera: Intrinsics of the crop.
+        prior: With its `distance_bias` and `apparent_length`.
+
+    Returns:
+        t_cam_root [m].
+    """
+    ray = camera.crop_frame()[..., 2]
+    distance = (t_cam_root * ray).sum(-1)
+    wanted = distance * math.exp(-prior.distance_bias)
+    if prior.apparent_length is not None:
+        smallest, largest = prior.apparent_length
+        fills = distance_at_which_it_fills(joints, camera)
+        wanted = torch.clamp(wanted, fills / largest, fills / smallest)
+    middle = joints.mean(-2)
+    ahead = (middle * ray).sum(-1)
+    stretch = (wanted + ahead) / (distance + ahead)
+    return (middle + t_cam_root) * stretch[..., None] - middle
+
+
+def distance_at_which_it_fills(joints: Float[Tensor, "*batch 21 3"], camera: Camera) -> Float[Tensor, "*batch"]:
+    """Where the hand's length, held straight across, covers the side of the picture [m]."""
+    return hand_length(joints) * camera.focal / max(camera.size)

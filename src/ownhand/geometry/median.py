@@ -19,7 +19,9 @@ class Median:
 
     Attributes:
         point: The minimiser, float64.
-        optimality: Relative distance of zero to the subdifferential there; see `subgradient_distance`.
+        optimality: Relative distance of zero to the subdifferential there; see `subgradient_distance`. Known before the
+            minimiser's offset from the best of the points is added to that point, which, where the offset is tiny,
+            rounds most of it away.
         steps: Number of Newton or majorisation steps taken; 0 when the minimiser is one of the points.
     """
 
@@ -48,7 +50,9 @@ def geometric_median(
             positive definite.
     """
     problem = _Sum(points, metrics, weights)
-    best = problem.points[int(problem.values(problem.points).argmin())]
+    origin = problem.points[int(problem.values(problem.points).argmin())]
+    problem.points = problem.points - origin
+    best = torch.zeros_like(origin)
     gradient, direction = problem.subgradient(best)
     shortest, steps, stalled = problem.length(gradient), 0, 0
     x = problem.descend(best, direction) if shortest > _CONVERGED else best
@@ -58,7 +62,7 @@ def geometric_median(
         if length < shortest:
             best, shortest = x, length
         x, steps = problem.step(x), steps + 1
-    return Median(point=best, optimality=shortest, steps=steps)
+    return Median(point=origin + best, optimality=shortest, steps=steps)
 
 
 def subgradient_distance(

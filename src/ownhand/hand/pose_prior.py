@@ -18,7 +18,13 @@ from torch import Tensor
 from ownhand.hand.model import HandPose
 from ownhand.structs import TensorStruct
 
-FORMAT = "ownhand pose prior 1"
+FORMAT = "ownhand pose prior 2"
+
+UNBELIEVABLE = 0.02
+"""Share of validation pictures whose apparent length is not believed: the gross errors that it prevents are worse."""
+
+_NUMBERS = ("keypoint_sigma", "confidence_power", "distance_sigma", "distance_bias", "apparent_length")
+_MIDDLE_68 = torch.tensor([0.159, 0.5, 0.841])
 
 
 def pose_deviation(predicted: HandPose, truth: HandPose) -> Float[Tensor, "*batch 48"]:
@@ -44,6 +50,9 @@ class PosePrior(TensorStruct):
         depth_sigma: Standard deviation of each joint's depth relative to the wrist [m]; None if not predicted.
         distance_sigma: Standard deviation of the logarithm of the wrist's distance where the first pose is placed; None
             if any distance is as likely as any other.
+        distance_bias: Logarithm of how many times too far away `fit.place` puts the wrist.
+        apparent_length: Smallest and largest share of a crop's side that a hand's length is believed to cover; None if
+            it may be anything.
     """
 
     covariance: Float[Tensor, "48 48"]
@@ -51,6 +60,8 @@ class PosePrior(TensorStruct):
     confidence_power: float = 0.5
     depth_sigma: Float[Tensor, "21"] | None = None
     distance_sigma: float | None = None
+    distance_bias: float = 0.0
+    apparent_length: tuple[float, float] | None = None
 
     @classmethod
     def isotropic(cls, pose_sigma: float, keypoint_sigma: float = 3.0) -> PosePrior:
@@ -72,6 +83,7 @@ class PosePrior(TensorStruct):
         confidence: Float[Tensor, "*batch 21"] | None = None,
         depth_error: Float[Tensor, "*batch 21"] | None = None,
         distance_error: Float[Tensor, "*batch"] | None = None,
+        apparent_length: Float[Tensor, "*batch"] | None = None,
         smallest_sigma: float = 0.01,
     ) -> PosePrior:
         """From predictions for pictures of validation people.
@@ -86,7 +98,10 @@ class PosePrior(TensorStruct):
             keypoint_error: Predicted minus true keypoints [px of the network's crop].
             confidence: Confidence of each keypoint; keypoints with 0 are left out.
             depth_error: Predicted minus true depth relative to the wrist [m].
-            distance_error: Logarithm of the placed over the true distance.
+            distance_error: Logarithm of the distance where `fit.place` puts the wrist, over the true one. Its median is
+                the bias; the spread about it is taken from quantiles, so that gross errors do not count.
+            apparent_length: True length over true distance, in sides of the crop. The range that holds all but
+                `UNBELIEVABLE` of them, half at either end, becomes the bound.
             smallest_sigma: Lower bound of the standard deviations, for angles that never vary [rad].
 
         Raises:
@@ -103,7 +118,11 @@ class PosePrior(TensorStruct):
         if depth_error is not None:
             noise["depth_sigma"] = depth_error.reshape(-1, 21).square().mean(0).sqrt()
         if distance_error is not None:
-            noise["distance_sigma"] = max(float(distance_error.double().square().mean().sqrt()), smallest_sigma)
+            low, middle, high = distance_error.double().quantile(_MIDDLE_68.double()).tolist()
+            noise["distance_bias"], noise["distance_sigma"] = middle, max((high - low) / 2, smallest_sigma)
+        if apparent_length is not None:
+            ends = torch.tensor([UNBELIEVABLE / 2, 1 - UNBELIEVABLE / 2]).to(apparent_length)
+            noise["apparent_length"] = tuple(apparent_length.quantile(ends).tolist())
         covariance = _shrunk_covariance(deviation) + smallest_sigma**2 * torch.eye(48).to(deviation)
         return cls(covariance=covariance.to(predicted.R_cam_root.dtype), **noise)
 
@@ -123,7 +142,7 @@ class PosePrior(TensorStruct):
         tensors = {"covariance": self.covariance.contiguous()}
         if self.depth_sigma is not None:
             tensors["depth_sigma"] = self.depth_sigma.contiguous()
-        numbers = {name: getattr(self, name) for name in ("keypoint_sigma", "confidence_power", "distance_sigma")}
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
         beside = path.with_name(path.name + ".part")
         save_file(tensors, beside, metadata={"format": FORMAT, "numbers": json.dumps(numbers)})
         os.replace(beside, path)
@@ -144,7 +163,10 @@ class PosePrior(TensorStruct):
             raise ValueError(f"expected a pose prior, but {path} is not a safetensors file") from error
         if metadata.get("format") != FORMAT:
             raise ValueError(f"expected a file of format {FORMAT!r}, but {path} is of {metadata.get('format')!r}")
-        return cls(**tensors, **json.loads(metadata["numbers"]))
+        numbers = json.loads(metadata["numbers"])
+        if numbers["apparent_length"] is not None:
+            numbers["apparent_length"] = tuple(numbers["apparent_length"])
+        return cls(**tensors, **numbers)
 
 
 def _shrunk_covariance(deviation: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
