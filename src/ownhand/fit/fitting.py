@@ -93,10 +93,8 @@ def fit(
             not finite, or there is `keypoint_depth` but the prior has no `depth_sigma`.
     """
     with torch.no_grad():
-        batch = _checked(hand, pose, keypoints, confidence, camera, prior, keypoint_depth)
-        problem, t = _problem(
-            hand, pose, keypoints, confidence, camera, prior, limits, keypoint_depth, robust, size_sigma, batch
-        )
+        options = {"limits": limits, "robust": robust, "keypoint_depth": keypoint_depth, "size_sigma": size_sigma}
+        problem, t, batch = _problem(hand, pose, keypoints, confidence, camera, prior, **options)
         given = pose.t_cam_root.reshape(-1, 3)
         solution, fitted = _solution(problem, t, max_iterations, tolerance)
         R, t, log_scale = solution.state
@@ -123,13 +121,14 @@ def _problem(
     confidence: Tensor,
     camera: Camera,
     prior: PosePrior,
+    *,
     limits: JointLimits | None,
-    keypoint_depth: Tensor | None,
     robust: float | None,
-    size_sigma: float | None,
-    batch: torch.Size,
-) -> tuple[Problem, Float[Tensor, "n 3"]]:
-    """The residuals of a batch of fits, laid flat, and where the translations start."""
+    keypoint_depth: Tensor | None = None,
+    size_sigma: float | None = None,
+) -> tuple[Problem, Float[Tensor, "n 3"], torch.Size]:
+    """The residuals of a batch of fits, laid flat, where the translations start, and the batch axes; see `fit`."""
+    batch = _checked(hand, pose, keypoints, confidence, camera, prior, keypoint_depth)
     problem = Problem(
         chain=_flat_chain(JointChain.of(hand), batch),
         R_start=stacked_rotations(pose).reshape(-1, 16, 3, 3),
@@ -147,7 +146,7 @@ def _problem(
         size_sigma=size_sigma,
     )
     t = problem.start(pose.t_cam_root.reshape(-1, 3), confidence.reshape(-1, 21), camera.size)
-    return replace(problem, distance=(t * problem.central_ray).sum(-1)), t
+    return replace(problem, distance=(t * problem.central_ray).sum(-1)), t, batch
 
 
 def _solution(
@@ -204,8 +203,7 @@ def shape_likelihood(
     """
     with torch.no_grad():
         hand = model.shaped(torch.zeros_like(model.shape_basis[0, 0]))
-        batch = _checked(hand, pose, keypoints, confidence, camera, prior, None)
-        problem, t = _problem(hand, pose, keypoints, confidence, camera, prior, limits, None, robust, None, batch)
+        problem, t, _ = _problem(hand, pose, keypoints, confidence, camera, prior, limits=limits, robust=robust)
         solution, fitted = _solution(problem, t, max_iterations, 1e-3)
         residuals, by_pose, _ = problem.linearise(solution.state)
         R, t, _ = solution.state
