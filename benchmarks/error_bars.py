@@ -27,7 +27,7 @@ def main(data: tyro.conf.Positional[Path], weights: Path | None = None, people: 
     seen = []
     for subject in pictures.subjects.unique()[:people]:
         rows = (pictures.subjects == subject).nonzero()[:20, 0].tolist()
-        seen.append(observe(pipeline, _Rows(pictures, rows)))  # pyright: ignore
+        seen.append(observe(pipeline, pictures, rows=rows))
     for subject, person in concatenate(seen).people():
         assert len(person) == 20, f"person {subject} has fewer than 20 pictures"
     for count in (1, 5, 20):
@@ -42,19 +42,6 @@ def main(data: tyro.conf.Positional[Path], weights: Path | None = None, people: 
             squared = standardised(error, covariance).square().mean()
             name = "anchored" if anchored else "not anchored"
             print(f"{count:2d} pictures, {name}: size-free {size_free:.2f} mm, squared {squared:.2f}, within {shares}")
-
-
-class _Rows:
-    """Some of the pictures of a data set."""
-
-    def __init__(self, data: ShardDataset, rows: list[int]) -> None:
-        self._data, self._rows = data, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def load(self, indices):
-        return self._data.load([self._rows[i] for i in indices])
 
 
 if __name__ == "__main__":

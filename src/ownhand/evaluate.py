@@ -6,7 +6,7 @@ person are the first ones, the test pictures are the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,11 +61,19 @@ class Observations(TensorStruct):
             yield subject, self[self.subject == subject]
 
 
-def observe(pipeline: Pipeline, data: ShardDataset, *, batch: int = 100, progress: Any = None) -> Observations:
-    """Run the networks over every picture, cropped as in use; all evaluation and tuning starts from here."""
+def observe(
+    pipeline: Pipeline,
+    data: ShardDataset,
+    *,
+    rows: Sequence[int] | None = None,
+    batch: int = 100,
+    progress: Any = None,
+) -> Observations:
+    """Run the networks over all pictures, or some rows, cropped as in use; evaluation and tuning start from here."""
+    rows = range(len(data)) if rows is None else rows
     parts = []
-    for start in range(0, len(data), batch):
-        sample = data.load(range(start, min(start + batch, len(data))))
+    for start in range(0, len(rows), batch):
+        sample = data.load(rows[start : start + batch])
         pose, shape, subject = _known(sample)
         views = [View(image=image, camera=sample.camera[i]) for i, image in enumerate(sample.image)]
         crops, seen = pipeline.crop(views)
@@ -82,7 +90,7 @@ def observe(pipeline: Pipeline, data: ShardDataset, *, batch: int = 100, progres
             )
         )
         if progress is not None:
-            progress(start + len(subject), len(data))
+            progress(start + len(subject), len(rows))
     return concatenate(parts)
 
 

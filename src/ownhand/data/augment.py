@@ -79,7 +79,7 @@ class Augmentation:
     def middle(self) -> Augmentation:
         """The same view of every picture, in the middle of what training shows: to validate on, and to use later."""
         side = None if self.box is None else math.sqrt(self.box[0] * self.box[1])
-        return Augmentation(size=self.size, box=None if side is None else (side, side), upright=round(self.upright))
+        return Augmentation(size=self.size, box=None if side is None else (side, side), upright=float(self.upright > 0))
 
 
 def draw(seed: int, epochs: list[int], indices: list[int]) -> Float[Tensor, "batch draws"]:
