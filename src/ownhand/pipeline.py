@@ -274,13 +274,14 @@ class Pipeline:
         chosen: Any = method or self.settings.method
         if chosen == "joint" and keypoints is None:
             keypoints = self.keypoint_likelihood(seen)
+        maps = self.settings.weight_maps
         return calibrate(
             self.hand,
             seen.pose.R_parent_joint,
             seen.shape,
             seen.confidence,
             method=chosen,
-            weight_map=self.settings.weight_map,
+            weight_map=maps.get(chosen, maps.get("paper")),
             error_model=self.settings.error_models.get(chosen),
             anchor=anchor,
             keypoints=keypoints,

@@ -23,7 +23,7 @@ class Settings:
         upright: Whether they are turned until the palm points up.
         min_keypoint_confidence: Below this mean confidence of the keypoints there is no hand.
         method: How pictures are combined; see `calibrate`.
-        weight_map: From confidence to weight.
+        weight_maps: From confidence to weight, for each way to combine pictures; the paper's also for those without.
         error_models: Errors of calibrated shapes against truth, for each way to combine pictures.
         made_by: Command, seed, commit and numbers of the run that made the weights.
     """
@@ -33,7 +33,7 @@ class Settings:
     upright: bool = False
     min_keypoint_confidence: float = 0.0
     method: str = "paper"
-    weight_map: WeightMap = field(default_factory=WeightMap)
+    weight_maps: dict[str, WeightMap] = field(default_factory=dict)
     error_models: dict[str, ErrorModel] = field(default_factory=dict)
     made_by: dict[str, Any] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ def save_settings(folder: Path, settings: Settings) -> None:
         "upright": settings.upright,
         "min_keypoint_confidence": settings.min_keypoint_confidence,
         "method": settings.method,
-        "weight_map": settings.weight_map.to_dict(),
+        "weight_maps": {name: weight_map.to_dict() for name, weight_map in settings.weight_maps.items()},
         "error_models": {name: model.to_dict() for name, model in settings.error_models.items()},
         "made_by": settings.made_by,
     }
@@ -70,7 +70,7 @@ def load_settings(folder: Path) -> Settings:
             upright=content["upright"],
             min_keypoint_confidence=content["min_keypoint_confidence"],
             method=content["method"],
-            weight_map=WeightMap.from_dict(content["weight_map"]),
+            weight_maps={name: WeightMap.from_dict(x) for name, x in content["weight_maps"].items()},
             error_models={name: ErrorModel.from_dict(model) for name, model in content["error_models"].items()},
             made_by=content["made_by"],
         )

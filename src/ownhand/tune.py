@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ownhand import metrics
@@ -16,9 +17,10 @@ from ownhand.calibrate import (
     Method,
     WeightMap,
     choose_weight_map,
-    combine,
+    combined,
     fit_error_model,
     shape_metric,
+    weight_map_candidates,
 )
 from ownhand.evaluate import Observations
 from ownhand.fit import distance_at_which_it_fills, place
@@ -26,6 +28,7 @@ from ownhand.hand.model import HandModel
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.pipeline import Pipeline
 from ownhand.settings import Settings, save_settings
+from ownhand.structs import given
 
 CANDIDATES: tuple[Method, ...] = ("paper", "robust", "mean", "bayes", "joint")
 """Ways to combine pictures among which the default is chosen."""
@@ -67,16 +70,22 @@ def tune(
         return metrics.size_free_error_mm(shape.to(truth)[None], truth[None], hand)[0]
 
     weight_map, _ = choose_weight_map(people, error=size_free)
+    weight_maps: dict[Method, WeightMap] = dict.fromkeys(CANDIDATES, weight_map)
     error_models: dict[Method, ErrorModel] = {}
     errors: dict[Method, float] = {"paper": float("nan")}
     if len(people) >= ENOUGH_PEOPLE:
-        error_models = _error_models(people, hand, weight_map)
-        errors = method_errors(people, hand, weight_map, size_free)
+        scores = torch.cat([given(person.confidence, "confidence") for person in people])
+        weight_maps["joint"] = min(
+            weight_map_candidates(scores), key=lambda w: held_out_error(people, hand, "joint", w, size_free)
+        )
+        for method, chosen in weight_maps.items():
+            error_models[method] = fit_error_model(people, model_id=hand.id, method=method, weight_map=chosen)
+            errors[method] = held_out_error(people, hand, method, chosen, size_free)
     settings = replace(
         pipeline.settings,
         min_keypoint_confidence=float(seen.keypoint_confidence.mean(-1).quantile(1 - HANDS_KEPT)),
         method=min(errors, key=errors.__getitem__),
-        weight_map=weight_map,
+        weight_maps={**weight_maps},
         error_models={**error_models},
         made_by={**(made_by or {}), "validation_size_free_mm": {k: round(v, 3) for k, v in errors.items() if v == v}},
     )
@@ -85,30 +94,24 @@ def tune(
     save_settings(folder, settings)
 
 
-def _error_models(people: Sequence[KnownPerson], hand: HandModel, weight_map: WeightMap) -> dict[Method, ErrorModel]:
-    return {
-        method: fit_error_model(people, model_id=hand.id, method=method, weight_map=weight_map) for method in CANDIDATES
-    }
-
-
-def method_errors(
+def held_out_error(
     people: Sequence[KnownPerson],
     hand: HandModel,
+    method: Method,
     weight_map: WeightMap,
     error: Callable[[Tensor, Tensor], Tensor],
-) -> dict[Method, float]:
-    """Mean error of every way to combine pictures; what it learns of people comes from the other half of them."""
-    total: dict[Method, float] = dict.fromkeys(CANDIDATES, 0.0)
+) -> float:
+    """Mean error of all of a person's pictures combined; what is learnt of people comes from the other half of them."""
+    total = 0.0
     for half in (0, 1):
-        models = _error_models(people[1 - half :: 2], hand, weight_map)
+        counts = {len(person.shapes) for person in people}
+        model = fit_error_model(
+            people[1 - half :: 2], model_id=hand.id, method=method, weight_map=weight_map, sizes=tuple(counts), draws=1
+        )
         for person in people[half::2]:
-            assert person.confidence is not None
-            weights = weight_map(person.confidence)
-            for method, model in models.items():
-                shape, _ = combine(person.shapes.double(), person.metrics, weights, method)
-                if method in ("bayes", "joint"):
-                    shape, _ = model.posterior(shape, float(1 / weights.square().sum()), person.keypoints)
-                total[method] += float(error(shape, person.truth)) / len(people)
+            said, k_effective = combined(person, torch.arange(len(person.shapes)), method=method, weight_map=weight_map)
+            shape = model.posterior(said, float(k_effective))[0] if model.gain is not None else said
+            total += float(error(shape, person.truth)) / len(people)
     return total
 
 

@@ -1,9 +1,9 @@
 """Calibration: many pictures of one person in, the person's shape with error bars out."""
 
-from ownhand.calibrate.calibration import Calibration, Method, calibrate, combine, find_outliers, update
+from ownhand.calibrate.calibration import Calibration, Method, calibrate, combine, find_outliers, observed, update
 from ownhand.calibrate.errors import Anchor, ErrorModel, coverage, standardised
 from ownhand.calibrate.metric import mesh_jacobian, shape_metric
-from ownhand.calibrate.validation import KnownPerson, choose_weight_map, fit_error_model
+from ownhand.calibrate.validation import KnownPerson, choose_weight_map, combined, fit_error_model
 from ownhand.calibrate.weights import WeightMap, weight_map_candidates
 
 __all__ = [
@@ -16,10 +16,12 @@ __all__ = [
     "calibrate",
     "choose_weight_map",
     "combine",
+    "combined",
     "coverage",
     "find_outliers",
     "fit_error_model",
     "mesh_jacobian",
+    "observed",
     "shape_metric",
     "standardised",
     "update",

@@ -113,7 +113,7 @@ def calibrate(
             error in what is seen well (size) does not leak into what is hardly seen. `mean`, `median` (of each
             coefficient): weighted likewise. `top-k`: mean of the `top_k` most confident. `bayes`: `robust`, then
             corrected for what a network gets wrong systematically, by an error model fitted for `bayes`. `joint`:
-            that, and what the keypoints of all pictures say of one shape seen in all poses.
+            the same with, beside it, the shape that the keypoints of all pictures show together.
         weight_map: From confidence to weights; default: softmax. Choose it with `choose_weight_map`.
         top_k: For `top-k`.
         error_model: Fitted on people of known shape, for this method; gives the covariance.
@@ -217,6 +217,24 @@ def combine(
     return weights @ shapes, None
 
 
+def observed(
+    combined: Float[Tensor, "shapes"],
+    keypoints: ShapeLikelihood | None,
+    weights: Float[Tensor, "pictures"],
+    method: Method,
+) -> Float[Tensor, "observed"]:
+    """What an `ErrorModel` of the method describes: the combined shape; for `joint` also what the keypoints show.
+
+    Raises:
+        ValueError: `joint` without keypoints.
+    """
+    if method != "joint":
+        return combined
+    if keypoints is None:
+        raise ValueError(f"the method {method!r} needs what the keypoints of each picture say, got None")
+    return torch.cat([combined, keypoints.to(torch.float64).shape(weights)])
+
+
 def find_outliers(residual_mm: Float[Tensor, "pictures"]) -> tuple[int, ...]:
     """Pictures that lie further from the combined hand than the others' scatter explains.
 
@@ -293,9 +311,12 @@ def _solved(
     residual_mm = (e * (metrics @ e[..., None])[..., 0]).sum(-1).clamp_min(0).sqrt() * 1000
     covariance, k_effective = None, 1 / weights.square().sum().item()
     if settings.error_model is not None:
-        covariance = settings.error_model.covariance(k_effective)
         if settings.method in ("bayes", "joint"):
-            shape, covariance = settings.error_model.posterior(shape, k_effective, keypoints)
+            shape, covariance = settings.error_model.posterior(
+                observed(shape, keypoints, weights, settings.method), k_effective
+            )
+        else:
+            covariance = settings.error_model.covariance(k_effective)
         if settings.anchor is not None:
             shape, covariance = settings.anchor.condition(model, shape, covariance)
     evidence = Evidence(

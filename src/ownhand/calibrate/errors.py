@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,85 +10,77 @@ from jaxtyping import Float
 from scipy.stats import chi2
 from torch import Tensor
 
-from ownhand.hand.identity import ShapeLikelihood
 from ownhand.hand.model import HandModel
-from ownhand.structs import stack
 
 _MAX_STEPS = 1000
 _CROSS_GAIN = 0.1
 """Standard deviation of the gain from one coefficient to another, before the validation people are seen."""
 
+_FLOOR = 1e-6
+"""Of the mean variance: keypoints show nothing at all of size, and no covariance may be singular."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ErrorModel:
-    """`combined shape = offset + gain @ truth + error`, `cov(error) = person + picture / k_effective`.
+    """`observed = offset + gain @ truth + error`, `cov(error) = person + picture / k_effective`.
 
-    Pictures of one person share what a picture does not show (absolute size above all) and what the network gets wrong
-    about this person; more pictures only lessen the rest. `k_effective = 1 / sum(w^2)`. Without gain the error is what
-    separates the combined shape from the truth, and the covariance is its error bar. With gain (a network predicts less
-    than the truth of what it hardly sees) Bayes' rule turns the combined shape into a better one, see `posterior`.
-    The keypoints of the pictures, if used, say something as well.
+    Observed is the combined shape; for the method `joint`, after it the shape that the keypoints of all pictures
+    show (`ShapeLikelihood.shape`): both, and what they get wrong together, are described at once. Pictures of one
+    person share what a picture does not show (absolute size above all) and what the networks get wrong about this
+    person; more pictures only lessen the rest. `k_effective = 1 / sum(w^2)`. Without gain the error is what separates
+    the combined shape from the truth, and the covariance is its error bar. With gain (a network predicts less than the
+    truth of what it hardly sees) Bayes' rule turns what is observed into a better shape, see `posterior`.
 
     Attributes:
         person: Covariance of the error that all pictures of a person share.
         picture: Covariance of the error of a single picture on top.
         gain: None stands for the identity matrix.
         offset: None with gain None.
-        keypoint_trust: Factor on the precision of what keypoints say: they share errors, with each other and with the
-            network. None if they are not used.
         method: How the pictures were combined when this was fitted.
         model_id: Hand model of the shapes.
     """
 
-    person: Float[Tensor, "shapes shapes"]
-    picture: Float[Tensor, "shapes shapes"]
-    gain: Float[Tensor, "shapes shapes"] | None = None
-    offset: Float[Tensor, "shapes"] | None = None
-    keypoint_trust: float | None = None
+    person: Float[Tensor, "observed observed"]
+    picture: Float[Tensor, "observed observed"]
+    gain: Float[Tensor, "observed shapes"] | None = None
+    offset: Float[Tensor, "observed"] | None = None
     method: str
     model_id: str
 
     def __post_init__(self) -> None:
         n = len(self.person)
-        for matrix in (self.person, self.picture, self.gain):
-            if matrix is not None and (matrix.shape != (n, n) or not matrix.isfinite().all()):
+        for matrix in (self.person, self.picture):
+            if matrix.shape != (n, n) or not matrix.isfinite().all():
                 raise ValueError(f"expected an error model of finite {n} x {n} matrices, got one {tuple(matrix.shape)}")
         if (self.gain is None) != (self.offset is None):
             raise ValueError("expected an error model with both gain and offset, or neither")
+        if self.gain is not None and (len(self.gain) != n or not self.gain.isfinite().all()):
+            raise ValueError(f"expected an error model with a finite gain of {n} rows, got {tuple(self.gain.shape)}")
 
-    def covariance(self, k_effective: float) -> Float[Tensor, "shapes shapes"]:
+    def covariance(self, k_effective: float) -> Float[Tensor, "observed observed"]:
         return self.person + self.picture / k_effective
 
     def posterior(
-        self, combined: Float[Tensor, "shapes"], k_effective: float, keypoints: ShapeLikelihood | None = None
+        self, observed: Float[Tensor, "observed"], k_effective: float
     ) -> tuple[Float[Tensor, "shapes"], Float[Tensor, "shapes shapes"]]:
         """Mean and covariance of the true shape, which is N(0, 1) over people, given what pictures say of it.
 
         Args:
-            combined: The combined shape.
+            observed: What the pictures say, combined.
             k_effective: `1 / sum(w^2)`.
-            keypoints: Of each picture; counts if there is a `keypoint_trust`.
-
-        Raises:
-            ValueError: There is a `keypoint_trust`, but no keypoints.
         """
-        B, c, eye = self.gain, self.offset, torch.eye(len(self.person)).to(self.person)
+        B, c = self.gain, self.offset
         if B is None or c is None:
-            B, c = eye, torch.zeros_like(self.person[0])
-        gain = torch.linalg.solve(B @ B.mT + self.covariance(k_effective), B).mT
-        covariance = eye - gain @ B
-        mean, covariance = gain @ (combined.double() - c), (covariance + covariance.mT) / 2
-        if self.keypoint_trust is None:
-            return mean, covariance
-        if keypoints is None:
-            raise ValueError(f"the method {self.method!r} needs what the keypoints of each picture say, got None")
-        return _times(mean, covariance, _product(keypoints), self.keypoint_trust)
+            B, c = torch.eye(len(self.person)).to(self.person), torch.zeros_like(self.person[0])
+        back = torch.linalg.solve(B @ B.mT + self.covariance(k_effective), B).mT
+        covariance = torch.eye(B.shape[-1]).to(B) - back @ B
+        return back @ (observed.double() - c), (covariance + covariance.mT) / 2
 
     @classmethod
     def fit(
         cls,
         truth: Float[Tensor, "n shapes"],
-        combined: Float[Tensor, "n shapes"],
+        observed: Float[Tensor, "n observed"],
         k_effective: Float[Tensor, "n"],
         *,
         method: str,
@@ -100,8 +91,9 @@ class ErrorModel:
 
         Args:
             truth: True shape, one row for each calibration.
-            combined: Combined shape. Give several calibrations of each person, from few and from many pictures: where
-                all count about as many, nothing tells the two covariances apart, and the error is taken as shared.
+            observed: What the pictures say, combined. Give several calibrations of each person, from few and from many
+                pictures: where all count about as many, nothing tells the two covariances apart, and the error is
+                taken as shared.
             k_effective: `1 / sum(w^2)` of each calibration.
             method: How the pictures were combined.
             model_id: Hand model of the shapes.
@@ -110,18 +102,17 @@ class ErrorModel:
         Raises:
             ValueError: Too few people.
         """
-        truth, combined, k = truth.double(), combined.double(), k_effective.double()
-        n, shapes = truth.shape
+        truth, observed, k = truth.double(), observed.double(), k_effective.double()
+        (n, shapes), size = truth.shape, observed.shape[-1]
         people = len(truth.unique(dim=0))
-        if people <= shapes + 1:
-            raise ValueError(
-                f"expected more than {shapes + 1} people for errors of {shapes} coefficients, got {people}"
-            )
+        if people <= size + 1:
+            raise ValueError(f"expected more than {size + 1} people for errors of {size} coefficients, got {people}")
         gain = offset = None
-        error = combined - truth
         if with_gain:
-            gain, offset = _gain(truth, combined, n / people)
-            error = combined - offset - truth @ gain.mT
+            gain, offset = _gain(truth, observed, n / people)
+            error = observed - offset - truth @ gain.mT
+        else:
+            error = observed - truth
         told_apart = k.max() >= 1.5 * k.min()
         person, picture = _two_covariances(error, k if told_apart else torch.ones_like(k), people)
         if not told_apart:
@@ -129,33 +120,8 @@ class ErrorModel:
         if with_gain:
             # The fit took some of the error away, and will add some to further people.
             person = person * (people + shapes + 1) / (people - shapes - 1)
+        person = person + _FLOOR * person.diag().mean() * torch.eye(size).to(person)
         return cls(person=person, picture=picture, gain=gain, offset=offset, method=method, model_id=model_id)
-
-    def trusting(
-        self,
-        truth: Float[Tensor, "n shapes"],
-        combined: Float[Tensor, "n shapes"],
-        k_effective: Sequence[Float[Tensor, ""]],
-        keypoints: Sequence[ShapeLikelihood],
-    ) -> ErrorModel:
-        """The same with the `keypoint_trust` under which the truth of known people is most probable.
-
-        Args:
-            truth: True shape, one row for each calibration.
-            combined: Combined shape.
-            k_effective: `1 / sum(w^2)` of each calibration.
-            keypoints: What the keypoints of its pictures say.
-        """
-        means, covariances = zip(
-            *(self.posterior(shape, float(k)) for shape, k in zip(combined, k_effective, strict=True)), strict=True
-        )
-        mean, covariance, said = torch.stack(means), torch.stack(covariances), stack([_product(k) for k in keypoints])
-
-        def surprise(trust: float) -> float:
-            found, spread = _times(mean, covariance, said, trust)
-            return float((standardised(truth - found, spread).square().sum(-1) + torch.logdet(spread)).mean())
-
-        return replace(self, keypoint_trust=min((0.0, *(2.0 ** (k / 2) for k in range(-20, 5))), key=surprise))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -165,7 +131,6 @@ class ErrorModel:
             "picture": self.picture.tolist(),
             "gain": None if self.gain is None else self.gain.tolist(),
             "offset": None if self.offset is None else self.offset.tolist(),
-            "keypoint_trust": self.keypoint_trust,
         }
 
     @classmethod
@@ -176,39 +141,21 @@ class ErrorModel:
                 for name in ("person", "picture", "gain", "offset")
             }
             names = {"method": content["method"], "model_id": content["model"]}
-            return cls(keypoint_trust=content["keypoint_trust"], **names, **arrays)  # pyright: ignore
+            return cls(**names, **arrays)  # pyright: ignore
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"expected an error model as `to_dict` writes it, but {error!r}") from error
 
 
-def _product(keypoints: ShapeLikelihood) -> ShapeLikelihood:
-    """Of the likelihoods of several pictures."""
-    return ShapeLikelihood(
-        precision=keypoints.precision.double().sum(-3), information=keypoints.information.double().sum(-2)
-    )
-
-
-def _times(
-    mean: Float[Tensor, "*batch n"], covariance: Float[Tensor, "*batch n n"], keypoints: ShapeLikelihood, trust: float
-) -> tuple[Float[Tensor, "*batch n"], Float[Tensor, "*batch n n"]]:
-    """A Gaussian times a likelihood whose precision counts `trust`."""
-    eye = torch.eye(mean.shape[-1]).to(mean)
-    whole = torch.linalg.inv(eye + trust * covariance @ keypoints.precision) @ covariance
-    whole = (whole + whole.mT) / 2
-    shift = trust * (keypoints.information - (keypoints.precision @ mean[..., None])[..., 0])
-    return mean + (whole @ shift[..., None])[..., 0], whole
-
-
-def _gain(truth: Tensor, combined: Tensor, rows_per_person: float) -> tuple[Tensor, Tensor]:
+def _gain(truth: Tensor, observed: Tensor, rows_per_person: float) -> tuple[Tensor, Tensor]:
     """Gain and offset by least squares; gains between different coefficients are small a priori, N(0, 0.1^2)."""
     n, shapes = truth.shape
     inputs = torch.cat([truth, torch.ones_like(truth[:, :1])], 1)
-    normal, right = inputs.mT @ inputs, inputs.mT @ combined
-    noise = (combined - inputs @ torch.linalg.solve(normal, right)).square().mean(0) * n / (n - shapes)
+    normal, right = inputs.mT @ inputs, inputs.mT @ observed
+    noise = (observed - inputs @ torch.linalg.solve(normal, right)).square().mean(0) * n / (n - shapes)
     rows = []
-    for i in range(shapes):
+    for i in range(observed.shape[-1]):
         stiffness = torch.full_like(inputs[0], (noise[i] * rows_per_person / _CROSS_GAIN**2).item())
-        stiffness[i] = stiffness[-1] = 0
+        stiffness[i % shapes] = stiffness[-1] = 0
         rows.append(torch.linalg.solve(normal + stiffness.diag(), right[:, i]))
     solution = torch.stack(rows)
     return solution[:, :-1].contiguous(), solution[:, -1].contiguous()

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from ownhand.calibrate.calibration import Method, combine, picture_weights
+from ownhand.calibrate.calibration import Method, combine, observed, picture_weights
 from ownhand.calibrate.errors import ErrorModel
 from ownhand.calibrate.weights import WeightMap, weight_map_candidates
 from ownhand.hand.identity import ShapeLikelihood
-from ownhand.structs import given
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,27 +95,38 @@ def fit_error_model(
         ValueError: No people with pictures enough, too few people, or no keypoints for the method `joint`.
     """
     generator = torch.Generator().manual_seed(seed)
-    truth, combined, k_effective, keypoints = [], [], [], []
+    truth, said, k_effective = [], [], []
     for person in people:
         for size in sizes:
             for _ in range(draws if size <= len(person.shapes) else 0):
                 some = torch.randperm(len(person.shapes), generator=generator)[:size]
-                confidence = None if person.confidence is None else person.confidence[some]
-                weights = picture_weights(size, confidence, method=method, weight_map=weight_map, top_k=top_k)
                 truth.append(person.truth.double())
-                combined.append(combine(person.shapes[some].double(), person.metrics[some], weights, method)[0])
-                k_effective.append(1 / weights.square().sum())
-                keypoints.append(given(person.keypoints, "keypoints")[some] if method == "joint" else None)
+                answer, k = combined(person, some, method=method, weight_map=weight_map, top_k=top_k)
+                said.append(answer)
+                k_effective.append(k)
     if not truth:
         raise ValueError("expected people with pictures enough for the smallest size, got none")
-    errors = ErrorModel.fit(
+    return ErrorModel.fit(
         torch.stack(truth),
-        torch.stack(combined),
+        torch.stack(said),
         torch.stack(k_effective),
         method=method,
         model_id=model_id,
         with_gain=method in ("bayes", "joint"),
     )
-    if method != "joint":
-        return errors
-    return errors.trusting(torch.stack(truth), torch.stack(combined), k_effective, keypoints)
+
+
+def combined(
+    person: KnownPerson,
+    some: Int[Tensor, "some"],
+    *,
+    method: Method,
+    weight_map: WeightMap | None = None,
+    top_k: int = 5,
+) -> tuple[Float[Tensor, "observed"], Float[Tensor, ""]]:
+    """What some pictures of a person say, combined, and as how many they count."""
+    confidence = None if person.confidence is None else person.confidence[some]
+    weights = picture_weights(len(some), confidence, method=method, weight_map=weight_map, top_k=top_k)
+    shape, _ = combine(person.shapes[some].double(), person.metrics[some], weights, method)
+    keypoints = None if person.keypoints is None else person.keypoints[some]
+    return observed(shape, keypoints, weights, method), 1 / weights.square().sum()

@@ -15,6 +15,9 @@ from ownhand.hand.model import HandModel, ShapedHand
 from ownhand.hand.skeleton import FINGERS
 from ownhand.structs import TensorStruct
 
+CAUTION = 0.05
+"""Precision of the prior that holds a shape shown by keypoints, against the pictures' mean precision."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShapeLikelihood(TensorStruct):
@@ -29,6 +32,18 @@ class ShapeLikelihood(TensorStruct):
 
     precision: Float[Tensor, "*batch shapes shapes"]
     information: Float[Tensor, "*batch shapes"]
+
+    def shape(self, weights: Float[Tensor, "*batch"]) -> Float[Tensor, "shapes"]:
+        """The shape that all pictures together show, zero in directions that they hardly show.
+
+        As cautious as one picture, whatever their number: so the bias does not depend on it either.
+
+        Args:
+            weights: Of the pictures, summing to 1.
+        """
+        precision = (weights[..., None, None] * self.precision).flatten(0, -3).sum(0)
+        information = (weights[..., None] * self.information).flatten(0, -2).sum(0)
+        return torch.linalg.solve(precision + CAUTION * torch.eye(len(precision)).to(precision), information)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
