@@ -21,7 +21,6 @@ from ownhand.render.kernel_types import (
     Outputs,
     View,
     nearest,
-    point_of,
     ray_through,
     same_surface,
     shading_normal,
@@ -148,6 +147,7 @@ def trace(
     normal = shading_normal(seen, hit, direction)
     position = direction * hit.t
     start = rounded_position(seen, hit, position, normal) + normal * (3.0e-4 * hit.t)
+    buffers.point[i] = position
     buffers.face[i] = hit.face
     buffers.corner[i] = wp.vec2(hit.u, hit.v)
     buffers.normal[i] = normal
@@ -226,7 +226,6 @@ def smooth(view: View, buffers: Buffers):
         buffers.open[i] = 1.0
         return
 
-    here = point_of(view, buffers, i)
     total = wp.vec4(0.0)
     weights = wp.vec4(0.0)
     open = float(0.0)
@@ -234,23 +233,19 @@ def smooth(view: View, buffers: Buffers):
     for yy in range(wp.max(y - 2, 0), wp.min(y + 3, view.height)):
         for xx in range(wp.max(x - 2, 0), wp.min(x + 3, view.width)):
             j = yy * view.width + xx
-            if same_surface(buffers, view, i, j, point_of(view, buffers, j) - here, 3.0):
+            if same_surface(buffers, view, i, j, 3.0):
                 weight = float(1.0)
                 if wp.abs(xx - x) == 2:
                     weight = 0.5
                 if wp.abs(yy - y) == 2:
                     weight = weight * 0.5
                 sample = buffers.arriving_raw[j]
-                for light in range(4):
-                    if sample[light] >= 0.0:
-                        total[light] += weight * sample[light]
-                        weights[light] += weight
+                total += weight * wp.max(sample, wp.vec4(0.0))
+                weights += weight * wp.min(sample - wp.vec4(UNKNOWN), wp.vec4(1.0))
                 if buffers.open_raw[j] >= 0.0:
                     open += weight * buffers.open_raw[j]
                     open_weight += weight
-    for light in range(4):
-        total[light] = total[light] / wp.max(weights[light], 1.0e-6)
-    buffers.arriving[i] = total
+    buffers.arriving[i] = wp.cw_div(total, wp.max(weights, wp.vec4(1.0e-6)))
     buffers.open[i] = 1.0
     if open_weight > 0.0:
         buffers.open[i] = open / open_weight

@@ -93,6 +93,7 @@ class Buffers:
     face: wp.array(dtype=wp.int32)
     corner: wp.array(dtype=wp.vec2)  # weights of the face's first two corners
     depth: wp.array(dtype=float)
+    point: wp.array(dtype=wp.vec3)
     normal: wp.array(dtype=wp.vec3)
     arriving: wp.array(dtype=wp.vec4)  # unshadowed share of each light; negative: not sampled
     open: wp.array(dtype=float)  # unoccluded share of the ambient light; negative: not sampled
@@ -163,19 +164,12 @@ def shading_normal(instance: Instance, hit: Hit, direction: wp.vec3) -> wp.vec3:
 
 @wp.func
 @no_type_check
-def same_surface(buffers: Buffers, view: View, i: int, j: int, offset: wp.vec3, tolerance: float) -> bool:
-    """Whether pixels i and j, `offset` apart in space, show one smooth piece of one mesh."""
+def same_surface(buffers: Buffers, view: View, i: int, j: int, tolerance: float) -> bool:
+    """Whether pixels i and j show one smooth piece of one mesh."""
     if buffers.instance[i] != buffers.instance[j]:
         return False
     limit = tolerance * view.pixel * buffers.depth[i]
     n = buffers.normal[i]
     m = buffers.normal[j]
+    offset = buffers.point[j] - buffers.point[i]
     return wp.dot(n, m) > 0.7 and wp.min(wp.abs(wp.dot(offset, n)), wp.abs(wp.dot(offset, m))) < limit
-
-
-@wp.func
-@no_type_check
-def point_of(view: View, buffers: Buffers, i: int) -> wp.vec3:
-    x = float(view.left + i % view.width) + 0.5
-    y = float(view.top + i // view.width) + 0.5
-    return ray_through(view, x, y) * buffers.depth[i]
