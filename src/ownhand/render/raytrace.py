@@ -16,7 +16,7 @@ from ownhand.render.checks import checked
 from ownhand.render.device import empty, kept, search_tree, start, uploaded
 from ownhand.render.kernel_normals import smooth_normals
 from ownhand.render.kernel_shade import shade
-from ownhand.render.kernel_trace import smooth, trace
+from ownhand.render.kernel_trace import draw, smooth, trace
 from ownhand.render.scene import Mesh, Scene, Surface, Texture
 
 Array = np.ndarray
@@ -98,12 +98,16 @@ def render(
 
     keep_alive, instances = _instances(meshes, device)
     view = kernel_types.View()
+    view.K = wp.mat33(*K.ravel().tolist())
     view.K_inverse = wp.mat33(*np.linalg.inv(K).ravel().tolist())
     view.pixel = float(1 / np.sqrt(abs(np.linalg.det(K[:2, :2]))))
     view.left, view.top, view.width, view.height = left, top, right - left, bottom - top
     lighting = _lighting(scene, shadow_rays, ambient_rays, seed, device)
     buffers, outputs = _arrays(kernel_types.Buffers, count, device), _arrays(kernel_types.Outputs, count, device)
 
+    buffers.seen.fill_(kernel_types.UNSEEN)
+    faces = sum(len(mesh.surface.faces) for mesh in meshes[:solids])
+    wp.launch(draw, faces, [instances, solids, view, buffers], device=device)
     wp.launch(trace, count, [instances, solids, len(meshes), view, lighting, buffers, outputs], device=device)
     wp.launch(smooth, count, [view, buffers], device=device)
     wp.launch(
@@ -168,13 +172,15 @@ def _covered(meshes: list[Mesh], K: Array, height: int, width: int) -> tuple[int
 def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
     """The kernels' description of each mesh, and what must outlive the launch."""
     occurrences: Counter[Surface] = Counter()
-    out, keep_alive = [], []
+    out, keep_alive, faces = [], [], 0
     for mesh in meshes:
         surface, material = mesh.surface, mesh.material
         tree = search_tree(surface, mesh.verts, device, occurrences[surface])
         occurrences[surface] += 1
         instance = kernel_types.Instance()
         instance.mesh = tree.id
+        instance.first_face = faces
+        faces += len(surface.faces)
         if not mesh.flat:
             given = mesh.normals
             instance.normals = (
