@@ -67,11 +67,11 @@ class View:
 @no_type_check
 class Lighting:
     count: wp.int32
-    positions: wp.array(dtype=wp.vec3)
-    colours: wp.array(dtype=wp.vec3)
-    radii: wp.array(dtype=float)
+    positions: wp.types.matrix(shape=(4, 3), dtype=float)
+    colours: wp.types.matrix(shape=(4, 3), dtype=float)
+    radii: wp.vec4
     shadow_rays: wp.int32
-    ambient: wp.array(dtype=wp.vec3)
+    ambient: wp.types.matrix(shape=(9, 3), dtype=float)
     ambient_rays: wp.int32
     reach: float
     seed: wp.int32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ownhand.render.device import empty, kept, search_tree, start, uploaded
 from ownhand.render.kernel_normals import smooth_normals
 from ownhand.render.kernel_shade import shade
 from ownhand.render.kernel_trace import draw, smooth, trace
-from ownhand.render.scene import Mesh, Scene, Surface, Texture
+from ownhand.render.scene import MAX_LIGHTS, Mesh, Scene, Surface, Texture
 
 Array = np.ndarray
 NEAR = 0.01  # metres; a mesh that comes nearer may cover any pixel
@@ -102,8 +103,8 @@ def render(
     view.K_inverse = wp.mat33(*np.linalg.inv(K).ravel().tolist())
     view.pixel = float(1 / np.sqrt(abs(np.linalg.det(K[:2, :2]))))
     view.left, view.top, view.width, view.height = left, top, right - left, bottom - top
-    lighting = _lighting(scene, shadow_rays, ambient_rays, seed, device)
-    buffers, outputs = _arrays(kernel_types.Buffers, count, device), _arrays(kernel_types.Outputs, count, device)
+    lighting = _lighting(scene, shadow_rays, ambient_rays, seed)
+    buffers, outputs = (_arrays(kind, height * width, device) for kind in (kernel_types.Buffers, kernel_types.Outputs))
 
     buffers.seen.fill_(kernel_types.UNSEEN)
     faces = sum(len(mesh.surface.faces) for mesh in meshes[:solids])
@@ -139,7 +140,7 @@ class _Canvas:
     def fill(self, rectangle: tuple[slice, slice], buffers: Any, outputs: Any, solids: int) -> None:
         def put(name: str, values: Array) -> None:
             target = self.arrays[name][rectangle]
-            target[...] = values.reshape(target.shape)
+            target[...] = values[: target.shape[0] * target.shape[1]].reshape(target.shape)
 
         for name in ("rgb", "alpha", "shadow", "label", "uv"):
             put(name, getattr(outputs, name).numpy())
@@ -221,23 +222,25 @@ def _mip_levels(texture: Texture, device: str) -> tuple[wp.array, int]:
     return wp.array(texels, dtype=wp.vec4, device=device), len(levels)
 
 
-def _lighting(scene: Scene, shadow_rays: int, ambient_rays: int, seed: int, device: str) -> Any:
+def _lighting(scene: Scene, shadow_rays: int, ambient_rays: int, seed: int) -> Any:
     lights = scene.lights
     lighting = kernel_types.Lighting()
     lighting.count = len(lights)
-    lighting.positions = wp.array([light.position for light in lights], dtype=wp.vec3, device=device)
-    lighting.colours = wp.array([light.colour for light in lights], dtype=wp.vec3, device=device)
-    lighting.radii = wp.array([light.radius for light in lights], dtype=float, device=device)
+    values = np.zeros((MAX_LIGHTS, 7), np.float32)
+    for row, light in zip(values, lights, strict=False):
+        row[:] = *light.position, *light.colour, light.radius
+    lighting.positions, lighting.colours, lighting.radii = values[:, :3], values[:, 3:6], values[:, 6]
     lighting.shadow_rays = shadow_rays
-    lighting.ambient = wp.array(scene.ambient.coefficients, dtype=wp.vec3, device=device)
+    lighting.ambient = scene.ambient.coefficients
     lighting.ambient_rays = ambient_rays
     lighting.reach = float(scene.ambient.reach)
     lighting.seed = int(seed) & 0x7FFFFFFF
     return lighting
 
 
+@lru_cache(maxsize=4)
 def _arrays(struct: Any, count: int, device: str) -> Any:
-    """A Warp struct of arrays with every field allocated."""
+    """A Warp struct of arrays with every field allocated; pictures of one size share it."""
     value = struct()
     for name, variable in struct.vars.items():
         setattr(value, name, empty(count, variable.type.dtype, device))
