@@ -161,9 +161,9 @@ def _covered(meshes: list[Mesh], K: Array, height: int, width: int) -> tuple[int
     for mesh in meshes:
         if mesh.verts[:, 2].min() < NEAR:
             return 0, 0, width, height
-        pixels = mesh.verts @ K.T.astype(np.float32)
-        pixels = pixels[:, :2] / pixels[:, 2:]
-        corners.append((pixels.min(0), pixels.max(0)))
+        pixels = K.astype(np.float32) @ mesh.verts.T
+        pixels = pixels[:2] / pixels[2]
+        corners.append((pixels.min(1), pixels.max(1)))
     limit = np.array([width, height])
     low = np.clip(np.floor(np.min([a for a, _ in corners], 0)) - 1, 0, limit).astype(int)
     high = np.clip(np.ceil(np.max([b for _, b in corners], 0)) + 1, 0, limit).astype(int)
