@@ -275,10 +275,11 @@ def smooth(view: View, buffers: Buffers):
         return
     x = i % view.width
     y = i // view.width
-    plain = int(1)
-    for yy in range(wp.max(y - 2, 0), wp.min(y + 3, view.height)):
-        for xx in range(wp.max(x - 2, 0), wp.min(x + 3, view.width)):
-            plain = plain & buffers.plain[yy * view.width + xx]
+    plain = buffers.plain[i]
+    if plain == 1:
+        for yy in range(wp.max(y - 2, 0), wp.min(y + 3, view.height)):
+            for xx in range(wp.max(x - 2, 0), wp.min(x + 3, view.width)):
+                plain = plain & buffers.plain[yy * view.width + xx]
     if plain == 1:
         buffers.arriving[i] = wp.vec4(1.0)
         buffers.open[i] = 1.0

@@ -213,10 +213,11 @@ def _mip_levels(texture: Texture, device: str) -> tuple[wp.array, int]:
     """All levels of a texture, each half the size of the one before, in one array."""
     height = texture.height if texture.height is not None else np.zeros(texture.colour.shape[:2], np.float32)
     level = np.concatenate([texture.colour, height[..., None]], -1)
-    levels = [level]
+    levels: list[Array] = [level]
     while min(level.shape[:2]) > 1:
         h, w = (n // 2 for n in level.shape[:2])
-        level = level[: 2 * h, : 2 * w].reshape(h, 2, w, 2, 4).mean((1, 3))
+        rows = level[: 2 * h : 2] + level[1 : 2 * h : 2]
+        level = (rows[:, : 2 * w : 2] + rows[:, 1 : 2 * w : 2]) / 4
         levels.append(level)
     texels = np.concatenate([x.reshape(-1, 4) for x in levels])
     return wp.array(texels, dtype=wp.vec4, device=device), len(levels)
