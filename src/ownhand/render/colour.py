@@ -15,3 +15,13 @@ def linear_from_srgb(srgb: Array) -> Array:
     """Decode sRGB in [0, 1] to linear RGB; any shape."""
     srgb = np.clip(srgb, 0, 1)
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def saturation(amount: float) -> Array:
+    """Matrix `[3 3]` that pulls RGB to its grey by 1 - `amount`; its rows and columns are alike."""
+    return amount * np.eye(3, dtype=np.float32) + np.float32((1 - amount) / 3)
+
+
+def mixed(rgb: Array, matrix: Array) -> Array:
+    """RGB `[... 3]` as rows times a matrix `[3 3]`: much faster than arithmetic along so short an axis."""
+    return (rgb.reshape(-1, 3) @ matrix.astype(np.float32)).reshape(rgb.shape)

@@ -18,7 +18,6 @@ from ownhand.render.kernel_types import (
     Outputs,
     View,
     nearest,
-    point_of,
     ray_through,
     same_surface,
     shading_normal,
@@ -192,7 +191,6 @@ def shade(
     y = i // view.width
     mine = buffers.instance[i]
     solid = mine >= 0 and mine < solids
-    here = point_of(view, buffers, i)
 
     edge = everywhere != 0
     near_solid = int(0)
@@ -206,7 +204,7 @@ def shade(
                 other = buffers.instance[j]
                 if other >= 0 and other < solids:
                     near_solid += 1
-                    if solid and not same_surface(buffers, view, i, j, point_of(view, buffers, j) - here, 1.5):
+                    if solid and not same_surface(buffers, view, i, j, 1.5):
                         edge = True
                 else:
                     if solid:
@@ -214,8 +212,7 @@ def shade(
                     if other >= 0 and (j == i or solid):
                         caught_count += 1.0
                         caught += catcher_share(
-                            lighting, buffers.normal[j], point_of(view, buffers, j), buffers.arriving[j],
-                            buffers.open[j],
+                            lighting, buffers.normal[j], buffers.point[j], buffers.arriving[j], buffers.open[j]
                         )  # fmt: skip
     outputs.shadow[i] = 1.0
     if caught_count > 0.0:

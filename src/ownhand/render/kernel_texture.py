@@ -11,15 +11,11 @@ from ownhand.render.kernel_types import Hit, Instance
 
 @wp.func
 @no_type_check
-def texel(instance: Instance, level_offset: int, width: int, height: int, x: int, y: int) -> wp.vec4:
-    """One texel; the texture repeats."""
-    xx = x % width
-    yy = y % height
-    if xx < 0:
-        xx += width
-    if yy < 0:
-        yy += height
-    return instance.texels[level_offset + yy * width + xx]
+def repeated(x: int, size: int) -> int:
+    """The texel that stands for `x`, since textures repeat; few points need the slow division."""
+    if x >= 0 and x < size:
+        return x
+    return (x % size + size) % size
 
 
 @wp.struct
@@ -45,10 +41,14 @@ def bilinear(instance: Instance, uv: wp.vec2, level: int) -> Texel:
     y0 = wp.floor(y)
     fx = x - x0
     fy = y - y0
-    a = texel(instance, offset, width, height, int(x0), int(y0))
-    b = texel(instance, offset, width, height, int(x0) + 1, int(y0))
-    c = texel(instance, offset, width, height, int(x0), int(y0) + 1)
-    d = texel(instance, offset, width, height, int(x0) + 1, int(y0) + 1)
+    left = repeated(int(x0), width)
+    right = repeated(int(x0) + 1, width)
+    above = offset + repeated(int(y0), height) * width
+    below = offset + repeated(int(y0) + 1, height) * width
+    a = instance.texels[above + left]
+    b = instance.texels[above + right]
+    c = instance.texels[below + left]
+    d = instance.texels[below + right]
     out = Texel()
     out.value = (a * (1.0 - fx) + b * fx) * (1.0 - fy) + (c * (1.0 - fx) + d * fx) * fy
     out.slope = wp.vec2(

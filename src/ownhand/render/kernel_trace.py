@@ -11,17 +11,21 @@ from typing import no_type_check
 import warp as wp
 
 from ownhand.render.kernel_types import (
+    FAR,
+    NOTHING,
     OPTIONS,
     PI,
     UNKNOWN,
+    UNSEEN,
     Buffers,
     Hit,
     Instance,
     Lighting,
     Outputs,
     View,
+    corners,
+    crossing,
     nearest,
-    point_of,
     ray_through,
     same_surface,
     shading_normal,
@@ -107,6 +111,49 @@ def disk(point: wp.vec2) -> wp.vec2:
 
 @wp.kernel
 @no_type_check
+def draw(instances: wp.array(dtype=Instance), solids: int, view: View, buffers: Buffers):
+    """Per face of the solid meshes: note it at the pixel centres where it is the nearest so far."""
+    number = wp.tid()
+    k = instance_of(instances, solids, number)
+    triangle = corners(instances[k], number - instances[k].first_face)
+    depths = wp.vec3(triangle[0][2], triangle[1][2], triangle[2][2])
+    if wp.max(depths) <= 0.0:
+        return
+    # Pixel centres that may show it; all where it reaches behind the camera.
+    limit = wp.vec2(float(view.width), float(view.height))
+    low = wp.vec2(0.0)
+    high = limit
+    if wp.min(depths) > 1.0e-3:
+        low = limit
+        high = wp.vec2(0.0)
+        for corner in range(3):
+            p = view.K * triangle[corner]
+            pixel = wp.vec2(p[0] / p[2] - float(view.left), p[1] / p[2] - float(view.top))
+            low = wp.min(low, pixel)
+            high = wp.max(high, pixel)
+        low = wp.max(low - wp.vec2(0.501), wp.vec2(0.0))
+        high = wp.min(high + wp.vec2(0.501), limit)
+    for y in range(int(wp.ceil(low[1])), int(wp.floor(high[1]))):
+        for x in range(int(wp.ceil(low[0])), int(wp.floor(high[0]))):
+            direction = ray_through(view, float(view.left + x) + 0.5, float(view.top + y) + 0.5)
+            depth = crossing(triangle, direction)[2]
+            if depth < FAR:
+                noted = (wp.uint64(wp.cast(depth, wp.uint32)) << wp.uint64(32)) | wp.uint64(number)
+                wp.atomic_min(buffers.seen, y * view.width + x, noted)
+
+
+@wp.func
+@no_type_check
+def instance_of(instances: wp.array(dtype=Instance), solids: int, number: int) -> int:
+    """The mesh whose face has this number."""
+    k = int(solids - 1)
+    while number < instances[k].first_face:
+        k -= 1
+    return k
+
+
+@wp.kernel
+@no_type_check
 def trace(
     instances: wp.array(dtype=Instance),
     solids: int,
@@ -121,7 +168,17 @@ def trace(
     x = view.left + i % view.width
     y = view.top + i // view.width
     direction = ray_through(view, float(x) + 0.5, float(y) + 0.5)
-    hit = nearest(instances, 0, solids, direction)
+    hit = Hit()
+    hit.instance = NOTHING
+    hit.t = FAR
+    if buffers.seen[i] != UNSEEN:
+        number = int(buffers.seen[i] & wp.uint64(0xFFFFFFFF))
+        hit.instance = instance_of(instances, solids, number)
+        hit.face = number - instances[hit.instance].first_face
+        where = crossing(corners(instances[hit.instance], hit.face), direction)
+        hit.u = where[0]
+        hit.v = where[1]
+        hit.t = where[2]
     outputs.label[i] = -1
     outputs.uv[i] = wp.vec2(0.0)
     if hit.instance >= 0:
@@ -148,6 +205,7 @@ def trace(
     normal = shading_normal(seen, hit, direction)
     position = direction * hit.t
     start = rounded_position(seen, hit, position, normal) + normal * (3.0e-4 * hit.t)
+    buffers.point[i] = position
     buffers.face[i] = hit.face
     buffers.corner[i] = wp.vec2(hit.u, hit.v)
     buffers.normal[i] = normal
@@ -217,16 +275,16 @@ def smooth(view: View, buffers: Buffers):
         return
     x = i % view.width
     y = i // view.width
-    plain = int(1)
-    for yy in range(wp.max(y - 2, 0), wp.min(y + 3, view.height)):
-        for xx in range(wp.max(x - 2, 0), wp.min(x + 3, view.width)):
-            plain = plain & buffers.plain[yy * view.width + xx]
+    plain = buffers.plain[i]
+    if plain == 1:
+        for yy in range(wp.max(y - 2, 0), wp.min(y + 3, view.height)):
+            for xx in range(wp.max(x - 2, 0), wp.min(x + 3, view.width)):
+                plain = plain & buffers.plain[yy * view.width + xx]
     if plain == 1:
         buffers.arriving[i] = wp.vec4(1.0)
         buffers.open[i] = 1.0
         return
 
-    here = point_of(view, buffers, i)
     total = wp.vec4(0.0)
     weights = wp.vec4(0.0)
     open = float(0.0)
@@ -234,23 +292,19 @@ def smooth(view: View, buffers: Buffers):
     for yy in range(wp.max(y - 2, 0), wp.min(y + 3, view.height)):
         for xx in range(wp.max(x - 2, 0), wp.min(x + 3, view.width)):
             j = yy * view.width + xx
-            if same_surface(buffers, view, i, j, point_of(view, buffers, j) - here, 3.0):
+            if same_surface(buffers, view, i, j, 3.0):
                 weight = float(1.0)
                 if wp.abs(xx - x) == 2:
                     weight = 0.5
                 if wp.abs(yy - y) == 2:
                     weight = weight * 0.5
                 sample = buffers.arriving_raw[j]
-                for light in range(4):
-                    if sample[light] >= 0.0:
-                        total[light] += weight * sample[light]
-                        weights[light] += weight
+                total += weight * wp.max(sample, wp.vec4(0.0))
+                weights += weight * wp.min(sample - wp.vec4(UNKNOWN), wp.vec4(1.0))
                 if buffers.open_raw[j] >= 0.0:
                     open += weight * buffers.open_raw[j]
                     open_weight += weight
-    for light in range(4):
-        total[light] = total[light] / wp.max(weights[light], 1.0e-6)
-    buffers.arriving[i] = total
+    buffers.arriving[i] = wp.cw_div(total, wp.max(weights, wp.vec4(1.0e-6)))
     buffers.open[i] = 1.0
     if open_weight > 0.0:
         buffers.open[i] = open / open_weight

@@ -15,6 +15,7 @@ FAR = wp.constant(1.0e9)
 NOTHING = wp.constant(-1)
 PI = wp.constant(3.14159265)
 UNKNOWN = wp.constant(-1.0)
+UNSEEN = wp.constant(wp.uint64(0xFFFFFFFFFFFFFFFF))
 
 OPTIONS = {
     "enable_backward": False,
@@ -31,6 +32,7 @@ class Instance:
     """A mesh to be traced. `labels`, `uv` and `texels` may be empty."""
 
     mesh: wp.uint64
+    first_face: wp.int32  # all faces of a scene are counted through
     normals: wp.array(dtype=wp.vec3)
     labels: wp.array(dtype=wp.int32)
     uv: wp.array(dtype=wp.vec2)
@@ -52,6 +54,7 @@ class Instance:
 class View:
     """The camera and the rectangle of its pixels that is drawn."""
 
+    K: wp.mat33
     K_inverse: wp.mat33
     pixel: float  # size of a pixel at depth 1
     left: wp.int32
@@ -64,11 +67,11 @@ class View:
 @no_type_check
 class Lighting:
     count: wp.int32
-    positions: wp.array(dtype=wp.vec3)
-    colours: wp.array(dtype=wp.vec3)
-    radii: wp.array(dtype=float)
+    positions: wp.types.matrix(shape=(4, 3), dtype=float)
+    colours: wp.types.matrix(shape=(4, 3), dtype=float)
+    radii: wp.vec4
     shadow_rays: wp.int32
-    ambient: wp.array(dtype=wp.vec3)
+    ambient: wp.types.matrix(shape=(9, 3), dtype=float)
     ambient_rays: wp.int32
     reach: float
     seed: wp.int32
@@ -89,10 +92,12 @@ class Hit:
 class Buffers:
     """One entry per drawn pixel, taken at its centre."""
 
+    seen: wp.array(dtype=wp.uint64)  # the nearest face: bits of its depth, then its number
     instance: wp.array(dtype=wp.int32)  # solid meshes first, then shadow catchers
     face: wp.array(dtype=wp.int32)
     corner: wp.array(dtype=wp.vec2)  # weights of the face's first two corners
     depth: wp.array(dtype=float)
+    point: wp.array(dtype=wp.vec3)
     normal: wp.array(dtype=wp.vec3)
     arriving: wp.array(dtype=wp.vec4)  # unshadowed share of each light; negative: not sampled
     open: wp.array(dtype=float)  # unoccluded share of the ambient light; negative: not sampled
@@ -115,6 +120,38 @@ class Outputs:
 @no_type_check
 def ray_through(view: View, x: float, y: float) -> wp.vec3:
     return view.K_inverse * wp.vec3(x, y, 1.0)
+
+
+@wp.func
+@no_type_check
+def corners(instance: Instance, face: int) -> wp.mat33:
+    """Rows: the corners of a face."""
+    mesh = wp.mesh_get(instance.mesh)
+    return wp.matrix_from_rows(
+        mesh.points[mesh.indices[face * 3]],
+        mesh.points[mesh.indices[face * 3 + 1]],
+        mesh.points[mesh.indices[face * 3 + 2]],
+    )
+
+
+@wp.func
+@no_type_check
+def crossing(triangle: wp.mat33, direction: wp.vec3) -> wp.vec3:
+    """Weights of the first two corners, and depth, where a ray from the camera meets a triangle; FAR if it does not.
+
+    Reaches a millionth past the edges, so that none leaks (in scaled coordinates as Woop et al. 2013).
+    """
+    a = wp.vec2(triangle[0][0] - direction[0] * triangle[0][2], triangle[0][1] - direction[1] * triangle[0][2])
+    b = wp.vec2(triangle[1][0] - direction[0] * triangle[1][2], triangle[1][1] - direction[1] * triangle[1][2])
+    c = wp.vec2(triangle[2][0] - direction[0] * triangle[2][2], triangle[2][1] - direction[1] * triangle[2][2])
+    weights = wp.vec3(c[0] * b[1] - c[1] * b[0], a[0] * c[1] - a[1] * c[0], b[0] * a[1] - b[1] * a[0])
+    total = weights[0] + weights[1] + weights[2]
+    if total != 0.0:
+        weights = weights / total
+        depth = weights[0] * triangle[0][2] + weights[1] * triangle[1][2] + weights[2] * triangle[2][2]
+        if wp.min(weights) >= -1.0e-6 and depth >= 0.0:
+            return wp.vec3(weights[0], weights[1], depth)
+    return wp.vec3(0.0, 0.0, FAR)
 
 
 @wp.func
@@ -163,19 +200,12 @@ def shading_normal(instance: Instance, hit: Hit, direction: wp.vec3) -> wp.vec3:
 
 @wp.func
 @no_type_check
-def same_surface(buffers: Buffers, view: View, i: int, j: int, offset: wp.vec3, tolerance: float) -> bool:
-    """Whether pixels i and j, `offset` apart in space, show one smooth piece of one mesh."""
+def same_surface(buffers: Buffers, view: View, i: int, j: int, tolerance: float) -> bool:
+    """Whether pixels i and j show one smooth piece of one mesh."""
     if buffers.instance[i] != buffers.instance[j]:
         return False
     limit = tolerance * view.pixel * buffers.depth[i]
     n = buffers.normal[i]
     m = buffers.normal[j]
+    offset = buffers.point[j] - buffers.point[i]
     return wp.dot(n, m) > 0.7 and wp.min(wp.abs(wp.dot(offset, n)), wp.abs(wp.dot(offset, m))) < limit
-
-
-@wp.func
-@no_type_check
-def point_of(view: View, buffers: Buffers, i: int) -> wp.vec3:
-    x = float(view.left + i % view.width) + 0.5
-    y = float(view.top + i // view.width) + 0.5
-    return ray_through(view, x, y) * buffers.depth[i]

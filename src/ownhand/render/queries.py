@@ -56,7 +56,8 @@ def self_penetration_depth(
 
     A vertex is inside when a ray along its normal leaves the mesh more often than it enters it. Its depth is the
     distance to where the ray leaves, or to the nearest part that the vertex lies behind. Where either is a neighbour
-    of its own part (a crease at a bent joint), it does not count.
+    of its own part (a crease at a bent joint), it does not count. Only vertices in the bounding box of a part that
+    counts are looked at.
 
     Args:
         verts: Vertex positions [m].
@@ -80,16 +81,21 @@ def self_penetration_depth(
         if max(a, b) < count:
             ignored[a, b] = ignored[b, a] = 1
 
-    normals = smooth_normals(surface, tree)
-    exit_face = empty(len(verts), wp.int32, device)
-    exit_distance = empty(len(verts), float, device)
-    wp.launch(_exits, len(verts), [tree.id, normals, MAX_CROSSINGS, exit_face, exit_distance], device=device)
-    left: Array = exit_face.numpy()  # type: ignore[assignment]
-    found = np.flatnonzero(left >= 0)
-    found = found[ignored[parts.of_vertex[found], labels[left[found]]] == 0].astype(np.int32)
     depth = np.zeros(len(verts), np.float32)
-    if not len(found):
+    near = parts.near_others(verts, ignored)
+    if not len(near):
         return depth
+    normals = smooth_normals(surface, tree)
+    exit_face = empty(len(near), wp.int32, device)
+    exit_distance = empty(len(near), float, device)
+    inputs = [tree.id, normals, wp.array(near, dtype=wp.int32, device=device), MAX_CROSSINGS, exit_face, exit_distance]
+    wp.launch(_exits, len(near), inputs, device=device)
+    left: Array = exit_face.numpy()  # type: ignore[assignment]
+    inside = np.flatnonzero(left >= 0)
+    inside = inside[ignored[parts.of_vertex[near[inside]], labels[left[inside]]] == 0]
+    if not len(inside):
+        return depth
+    found = near[inside]
 
     trees = [search_tree(part, verts, device) for part in parts.surfaces]
     depths = empty(len(found), float, device)
@@ -100,7 +106,7 @@ def self_penetration_depth(
         uploaded(surface, "part_of_vertex", parts.of_vertex, wp.int32, device),
         tree.points,
         wp.array(found, dtype=wp.int32, device=device),
-        exit_distance,
+        wp.array(exit_distance.numpy()[inside], dtype=float, device=device),
         depths,
     ]
     wp.launch(_depth_behind_parts, len(found), inputs, device=device)
@@ -122,6 +128,17 @@ class _Parts:
         # On a border between parts the largest label wins; either would do.
         order = np.argsort(surface.labels, kind="stable")
         self.of_vertex[surface.faces[order]] = surface.labels[order, None]
+        used = [np.unique(part.faces) for part in self.surfaces]
+        self._members, self._starts = np.concatenate(used), np.cumsum([0, *map(len, used[:-1])])
+
+    def near_others(self, verts: Array, ignored: Array) -> Array:
+        """Vertices in the bounding box of a part that is no ignored neighbour of their own."""
+        members = np.ascontiguousarray(verts[self._members].T)
+        low, high = (f.reduceat(members, self._starts, axis=1)[..., None] for f in (np.minimum, np.maximum))
+        near = ignored[self.labels][:, self.of_vertex] == 0
+        for axis, values in enumerate(verts.T):
+            near &= (values >= low[axis]) & (values <= high[axis])
+        return np.flatnonzero(near.any(0)).astype(np.int32)
 
 
 def _posed(verts: Array, surface: Surface) -> Array:
@@ -152,6 +169,7 @@ def _signed_distance(
 def _exits(
     mesh: wp.uint64,
     normals: wp.array(dtype=wp.vec3),
+    vertices: wp.array(dtype=wp.int32),
     limit: int,
     face: wp.array(dtype=wp.int32),
     distance: wp.array(dtype=float),
@@ -162,8 +180,8 @@ def _exits(
     """
     i = wp.tid()
     step = 1.0e-5
-    direction = normals[i]
-    start = wp.mesh_get(mesh).points[i]
+    direction = normals[vertices[i]]
+    start = wp.mesh_get(mesh).points[vertices[i]]
     travelled = float(step)
     balance = int(0)
     first = int(-1)
@@ -210,4 +228,4 @@ def _depth_behind_parts(
                 # On the rim of an open part the normal says nothing: the exit must lie about along it.
                 if wp.dot(offset, normal) > 0.5 * away and away > 0.0:
                     best = away
-                    depth[i] = wp.where(ignored[mine, labels[k]] == 1, 0.0, wp.min(away, exit_distance[vertices[i]]))
+                    depth[i] = wp.where(ignored[mine, labels[k]] == 1, 0.0, wp.min(away, exit_distance[i]))

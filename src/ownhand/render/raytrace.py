@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from ownhand.render.checks import checked
 from ownhand.render.device import empty, kept, search_tree, start, uploaded
 from ownhand.render.kernel_normals import smooth_normals
 from ownhand.render.kernel_shade import shade
-from ownhand.render.kernel_trace import smooth, trace
-from ownhand.render.scene import Mesh, Scene, Surface, Texture
+from ownhand.render.kernel_trace import draw, smooth, trace
+from ownhand.render.scene import MAX_LIGHTS, Mesh, Scene, Surface, Texture
 
 Array = np.ndarray
 NEAR = 0.01  # metres; a mesh that comes nearer may cover any pixel
@@ -98,12 +99,16 @@ def render(
 
     keep_alive, instances = _instances(meshes, device)
     view = kernel_types.View()
+    view.K = wp.mat33(*K.ravel().tolist())
     view.K_inverse = wp.mat33(*np.linalg.inv(K).ravel().tolist())
     view.pixel = float(1 / np.sqrt(abs(np.linalg.det(K[:2, :2]))))
     view.left, view.top, view.width, view.height = left, top, right - left, bottom - top
-    lighting = _lighting(scene, shadow_rays, ambient_rays, seed, device)
-    buffers, outputs = _arrays(kernel_types.Buffers, count, device), _arrays(kernel_types.Outputs, count, device)
+    lighting = _lighting(scene, shadow_rays, ambient_rays, seed)
+    buffers, outputs = (_arrays(kind, height * width, device) for kind in (kernel_types.Buffers, kernel_types.Outputs))
 
+    buffers.seen.fill_(kernel_types.UNSEEN)
+    faces = sum(len(mesh.surface.faces) for mesh in meshes[:solids])
+    wp.launch(draw, faces, [instances, solids, view, buffers], device=device)
     wp.launch(trace, count, [instances, solids, len(meshes), view, lighting, buffers, outputs], device=device)
     wp.launch(smooth, count, [view, buffers], device=device)
     wp.launch(
@@ -135,7 +140,7 @@ class _Canvas:
     def fill(self, rectangle: tuple[slice, slice], buffers: Any, outputs: Any, solids: int) -> None:
         def put(name: str, values: Array) -> None:
             target = self.arrays[name][rectangle]
-            target[...] = values.reshape(target.shape)
+            target[...] = values[: target.shape[0] * target.shape[1]].reshape(target.shape)
 
         for name in ("rgb", "alpha", "shadow", "label", "uv"):
             put(name, getattr(outputs, name).numpy())
@@ -156,9 +161,9 @@ def _covered(meshes: list[Mesh], K: Array, height: int, width: int) -> tuple[int
     for mesh in meshes:
         if mesh.verts[:, 2].min() < NEAR:
             return 0, 0, width, height
-        pixels = mesh.verts @ K.T.astype(np.float32)
-        pixels = pixels[:, :2] / pixels[:, 2:]
-        corners.append((pixels.min(0), pixels.max(0)))
+        pixels = K.astype(np.float32) @ mesh.verts.T
+        pixels = pixels[:2] / pixels[2]
+        corners.append((pixels.min(1), pixels.max(1)))
     limit = np.array([width, height])
     low = np.clip(np.floor(np.min([a for a, _ in corners], 0)) - 1, 0, limit).astype(int)
     high = np.clip(np.ceil(np.max([b for _, b in corners], 0)) + 1, 0, limit).astype(int)
@@ -168,13 +173,15 @@ def _covered(meshes: list[Mesh], K: Array, height: int, width: int) -> tuple[int
 def _instances(meshes: list[Mesh], device: str) -> tuple[list[Any], wp.array]:
     """The kernels' description of each mesh, and what must outlive the launch."""
     occurrences: Counter[Surface] = Counter()
-    out, keep_alive = [], []
+    out, keep_alive, faces = [], [], 0
     for mesh in meshes:
         surface, material = mesh.surface, mesh.material
         tree = search_tree(surface, mesh.verts, device, occurrences[surface])
         occurrences[surface] += 1
         instance = kernel_types.Instance()
         instance.mesh = tree.id
+        instance.first_face = faces
+        faces += len(surface.faces)
         if not mesh.flat:
             given = mesh.normals
             instance.normals = (
@@ -206,32 +213,35 @@ def _mip_levels(texture: Texture, device: str) -> tuple[wp.array, int]:
     """All levels of a texture, each half the size of the one before, in one array."""
     height = texture.height if texture.height is not None else np.zeros(texture.colour.shape[:2], np.float32)
     level = np.concatenate([texture.colour, height[..., None]], -1)
-    levels = [level]
+    levels: list[Array] = [level]
     while min(level.shape[:2]) > 1:
         h, w = (n // 2 for n in level.shape[:2])
-        level = level[: 2 * h, : 2 * w].reshape(h, 2, w, 2, 4).mean((1, 3))
+        rows = level[: 2 * h : 2] + level[1 : 2 * h : 2]
+        level = (rows[:, : 2 * w : 2] + rows[:, 1 : 2 * w : 2]) / 4
         levels.append(level)
     texels = np.concatenate([x.reshape(-1, 4) for x in levels])
     return wp.array(texels, dtype=wp.vec4, device=device), len(levels)
 
 
-def _lighting(scene: Scene, shadow_rays: int, ambient_rays: int, seed: int, device: str) -> Any:
+def _lighting(scene: Scene, shadow_rays: int, ambient_rays: int, seed: int) -> Any:
     lights = scene.lights
     lighting = kernel_types.Lighting()
     lighting.count = len(lights)
-    lighting.positions = wp.array([light.position for light in lights], dtype=wp.vec3, device=device)
-    lighting.colours = wp.array([light.colour for light in lights], dtype=wp.vec3, device=device)
-    lighting.radii = wp.array([light.radius for light in lights], dtype=float, device=device)
+    values = np.zeros((MAX_LIGHTS, 7), np.float32)
+    for row, light in zip(values, lights, strict=False):
+        row[:] = *light.position, *light.colour, light.radius
+    lighting.positions, lighting.colours, lighting.radii = values[:, :3], values[:, 3:6], values[:, 6]
     lighting.shadow_rays = shadow_rays
-    lighting.ambient = wp.array(scene.ambient.coefficients, dtype=wp.vec3, device=device)
+    lighting.ambient = scene.ambient.coefficients
     lighting.ambient_rays = ambient_rays
     lighting.reach = float(scene.ambient.reach)
     lighting.seed = int(seed) & 0x7FFFFFFF
     return lighting
 
 
+@lru_cache(maxsize=4)
 def _arrays(struct: Any, count: int, device: str) -> Any:
-    """A Warp struct of arrays with every field allocated."""
+    """A Warp struct of arrays with every field allocated; pictures of one size share it."""
     value = struct()
     for name, variable in struct.vars.items():
         setattr(value, name, empty(count, variable.type.dtype, device))

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from ownhand.render.colour import linear_from_srgb
+from ownhand.render.colour import linear_from_srgb, mixed, saturation
 from ownhand.synth.canvases import CANVAS, draw_canvas
 
 Array = np.ndarray
@@ -40,35 +40,37 @@ def background(seed: int, index: int, size: int, rng: Rng) -> Array:
     angle = rng.normal(0, 0.15) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi)
     widening = abs(np.cos(angle)) + abs(np.sin(angle))
     side = (CANVAS - 2) * min(rng.uniform(0.25, 0.85), 1 / widening)
-    level = int(np.clip(np.log2(side / size), 0, len(levels) - 1)) if side > size else 0
-    source = levels[level]
-    scale = source.width / CANVAS
     margin = side / 2 * widening
-    centre = rng.uniform(margin, CANVAS - margin, 2) * scale
-    a, b = np.cos(angle) * side * scale / size, np.sin(angle) * side * scale / size
-    corner = centre - np.array([a - b, b + a]) * size / 2
-    piece = source.transform(
-        (size, size), Image.Transform.AFFINE, (a, -b, corner[0], b, a, corner[1]), Image.Resampling.BILINEAR
-    )
-    if rng.random() < 0.5:
-        piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    centre = rng.uniform(margin, CANVAS - margin, 2)
+    flipped = rng.random() < 0.5
     blur = rng.choice([0.0, 0.004, 0.012, 0.03], p=[0.35, 0.25, 0.25, 0.15]) * size * rng.uniform(0.6, 1.4)
+    pixels = size // 2 if blur > 2 else size  # half of them are enough for what is blurred
+    source = levels[int(np.clip(np.log2(side / pixels), 0, len(levels) - 1))]
+    scale = source.width / CANVAS
+    a, b = np.cos(angle) * side * scale / pixels, np.sin(angle) * side * scale / pixels
+    corner = centre * scale - np.array([a - b, b + a]) * pixels / 2
+    piece = source.transform(
+        (pixels, pixels), Image.Transform.AFFINE, (a, -b, corner[0], b, a, corner[1]), Image.Resampling.BILINEAR
+    )
+    if flipped:
+        piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if blur:
-        piece = piece.filter(ImageFilter.GaussianBlur(float(blur)))
+        piece = piece.filter(ImageFilter.GaussianBlur(float(blur) * pixels / size))
+    if pixels < size:
+        piece = piece.resize((size, size), Image.Resampling.BILINEAR)
     linear = _LINEAR[np.asarray(piece)]
     return _recoloured(linear, rng)
 
 
 def _recoloured(linear: Array, rng: Rng) -> Array:
     """Saturation, hue, tint and brightness changed; light that falls off to one side."""
-    if rng.random() < 0.3:
-        linear = linear[..., rng.permutation(3)]
-    grey = linear.mean(-1, keepdims=True)
-    linear = grey + (linear - grey) * rng.uniform(0.3, 1.2)
+    order = rng.permutation(3) if rng.random() < 0.3 else np.arange(3)
+    colourful = rng.uniform(0.3, 1.2)
     ramp = np.linspace(-0.5, 0.5, len(linear), dtype=np.float32)
     fall = 1 + rng.uniform(-0.5, 0.5) * ramp[:, None] + rng.uniform(-0.5, 0.5) * ramp
     tint = np.exp(rng.normal(0, 0.08, 3) + rng.normal(0, 0.35))
-    return np.clip(linear * fall[..., None] * tint, 0, 1).astype(np.float32)
+    matrix = saturation(colourful)[np.argsort(order)] * tint
+    return np.clip(mixed(linear, matrix) * fall[..., None], 0, 1)
 
 
 @lru_cache(maxsize=WINDOW + 4)

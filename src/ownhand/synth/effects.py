@@ -5,31 +5,31 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageFilter
+from scipy.special import ndtri
 
-from ownhand.render import srgb_from_linear
+from ownhand.render.colour import mixed, saturation, srgb_from_linear
 
 Array = np.ndarray
 Rng = np.random.Generator
 
 _STEPS = 4096
 _ENCODED = srgb_from_linear(np.linspace(0, 1, _STEPS))
+_NORMAL = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
 
 
 def photographed(linear: Float[Array, "h w 3"], rng: Rng) -> UInt8[Array, "h w 3"]:
     """A linear picture as a camera stores it (sRGB)."""
-    balance = np.exp(rng.normal(0, 0.045, 3) + rng.normal(0, 0.18)).astype(np.float32)
-    linear = linear * balance
+    balance = np.exp(rng.normal(0, 0.045, 3) + rng.normal(0, 0.18))
+    linear = mixed(linear, np.diag(balance))
     if rng.random() < 0.2:
         linear = _moved(linear, rng)
     bright = np.clip(linear, 0, 1)
     amount = rng.uniform(0, 0.03) ** 2 if rng.random() < 0.7 else rng.uniform(0.02, 0.06) ** 2
-    noise = rng.standard_normal(linear.shape, dtype=np.float32)
+    noise = _NORMAL[np.frombuffer(rng.bytes(2 * linear.size), np.uint16)].reshape(linear.shape)
     linear = bright + noise * np.sqrt(amount * (0.08 + bright))
     encoded = _ENCODED[np.clip(linear * (_STEPS - 1), 0, _STEPS - 1).astype(np.int32)]
-    grey = encoded.mean(-1, keepdims=True)
-    encoded = grey + (encoded - grey) * rng.uniform(0.75, 1.2)
-    contrast = rng.uniform(0.85, 1.15)
-    encoded = 0.5 + (encoded - 0.5) * contrast
+    colourful, contrast = rng.uniform(0.75, 1.2), rng.uniform(0.85, 1.15)
+    encoded = mixed(encoded, saturation(colourful) * contrast) + 0.5 * (1 - contrast)
     image = Image.fromarray(np.clip(encoded * 255 + 0.5, 0, 255).astype(np.uint8))
     return np.asarray(_resolved(image, rng))
 

@@ -33,21 +33,33 @@ def skin_colour(rng: Rng) -> RGB:
 
 
 def fractal(rng: Rng, size: tuple[int, int], *, octaves: int = 5, roughness: float = 0.55, first: int = 3) -> Array:
-    """Noise of zero mean and unit variance, `[h w]`, coarse to fine."""
-    width, height = size
-    total = np.zeros((height, width), np.float32)
+    """Noise of zero mean and unit variance, `[h w]`, coarse to fine, as far as `size` has pixels for it.
+
+    Each octave is added at four pixels per cell.
+    """
+    total = np.zeros((1, 1), np.float32)
     for octave in range(octaves):
         cells = first * 2**octave
+        if cells > max(size):
+            break
+        enough = min(4 * cells, size[0]), min(4 * cells, size[1])
         grid = Image.fromarray(rng.standard_normal((cells + 3, cells + 3), dtype=np.float32))
-        total += roughness**octave * np.asarray(grid.resize(size, Image.Resampling.BICUBIC, box=(1, 1, cells, cells)))
+        grid = grid.resize(enough, Image.Resampling.BICUBIC, box=(1, 1, cells, cells))
+        total = _enlarged(total, enough) + roughness**octave * np.asarray(grid)
+    total = _enlarged(total, size)
     total -= total.mean()
-    return total / (total.std() + 1e-6)
+    return total / np.sqrt(np.vdot(total, total) / total.size + 1e-12)
+
+
+def _enlarged(values: Array, size: tuple[int, int]) -> Array:
+    return np.array(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC))
 
 
 def coloured(base: RGB, values: Array, strength: float) -> Image.Image:
     """`base` brightened and darkened by `values`."""
-    gain = np.clip(1 + strength * values, 0.1, 2.5)[..., None]
-    return Image.fromarray(np.clip(np.array(base, np.float32) * gain, 0, 255).astype(np.uint8))
+    gain = np.clip(1 + strength * values, 0.1, 2.5)
+    rgb = gain.reshape(-1, 1) @ np.array([base], np.float32)
+    return Image.fromarray(np.clip(rgb, 0, 255).astype(np.uint8).reshape(*gain.shape, 3))
 
 
 def plain(rng: Rng, size: tuple[int, int]) -> Image.Image:

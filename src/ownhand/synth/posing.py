@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ownhand.geometry.meshes import vertex_normals
 from ownhand.hand.anatomy import ABDUCTION
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandModel, HandPose
@@ -45,7 +44,6 @@ class BentHand:
     """
 
     verts: Float[Array, "verts 3"]
-    normals: Float[Array, "verts 3"]
     joints: Float[Array, "21 3"]
     forearm: Float[Array, "3"]
     dorsal: Float[Array, "3"]
@@ -64,13 +62,11 @@ def bent_hands(seed: int, pictures_per_person: int, number: int, spread: float =
     posed = shaped.posed(_unmoved(R))
     bends = np.stack([forearm.draw_bend(np.random.default_rng([seed, i, _POSES, 1])) for i in indices])
     verts = forearm.bent(posed.verts, torch.from_numpy(bends))
-    normals = vertex_normals(verts, model.faces)
     elbows = forearm.direction(torch.from_numpy(bends))
     palm_back = given(model.axes, "anatomical axes")[6, :, ABDUCTION].numpy()
     return [
         BentHand(
             verts=verts[k].numpy(),
-            normals=normals[k].numpy(),
             joints=posed.joints[k].numpy(),
             forearm=elbows[k].numpy(),
             dorsal=palm_back,

@@ -110,7 +110,7 @@ def draw_lights(
             )
         )
     half = len(surroundings) // 2
-    sky, ground = (part.mean((0, 1)) + 0.05 for part in (surroundings[:half], surroundings[half:]))
+    sky, ground = (part.mean(0).mean(0) + 0.05 for part in (surroundings[:half], surroundings[half:]))
     mean = (sky.mean() + ground.mean()) / 2
     tint = _temperature(rng)
     level = exposure * (1 - direct) + 0.12
