@@ -24,7 +24,7 @@ def few_pictures(tmp_path_factory):
     from ownhand.synth.write import write
 
     folder = tmp_path_factory.mktemp("few_pictures")
-    write(folder, people=26, pictures_per_person=3, size=64, seed=5, workers=1, progress=False)
+    write(folder, people=44, pictures_per_person=3, size=64, seed=5, workers=1, progress=False)
     return folder
 
 

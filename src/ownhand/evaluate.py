@@ -237,6 +237,7 @@ def evaluate(
 
 
 METHODS = ("paper", "robust", "mean", "median", "top-k", "bayes", "joint")
+"""Ways to combine pictures; the last two only where validation people were enough for their error models."""
 
 
 def _person_shapes(
@@ -253,6 +254,7 @@ def _person_shapes(
     shuffled = replace(seen, confidence=seen.confidence[torch.from_numpy(order)])
     equal = replace(seen, confidence=torch.zeros_like(seen.confidence))
     taught_by_shape = replace(seen, confidence=seen.scores[:, TARGETS.index("shape")])
+    methods = [m for m in METHODS if m not in ("bayes", "joint") or m in pipeline.settings.error_models]
     shapes = {
         "mean hand": torch.zeros_like(truth),
         "default": found[False].identity.shape,
@@ -260,7 +262,7 @@ def _person_shapes(
         "paper, shuffled confidence": pipeline.combine(shuffled, method="paper").identity.shape,
         "paper, confidence taught by shape": pipeline.combine(taught_by_shape, method="paper").identity.shape,
         "mean, equal weights": pipeline.combine(equal, method="mean").identity.shape,
-        **{method: pipeline.combine(seen, method=method, keypoints=keypoints).identity.shape for method in METHODS},
+        **{method: pipeline.combine(seen, method=method, keypoints=keypoints).identity.shape for method in methods},
     }
     for anchored in (False, True):
         if anchored:

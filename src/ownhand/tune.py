@@ -33,8 +33,8 @@ from ownhand.structs import given
 CANDIDATES: tuple[Method, ...] = ("paper", "robust", "mean", "bayes", "joint")
 """Ways to combine pictures among which the default is chosen."""
 
-ENOUGH_PEOPLE = 24
-"""With fewer validation people there are no error bars, and the paper's objective is the default."""
+ENOUGH_PEOPLE: dict[Method, int] = {**dict.fromkeys(CANDIDATES, 24), "joint": 44}
+"""With fewer validation people a method gets no error bars and is no default; the paper's objective then is."""
 
 HANDS_KEPT = 0.99
 """Share of the validation pictures in which a hand must be recognised."""
@@ -45,7 +45,7 @@ def tune(
 ) -> None:
     """Choose everything on validation people and write it beside the weights.
 
-    Error bars need at least `ENOUGH_PEOPLE` of them; with fewer, calibration gives none.
+    Error bars need at least `ENOUGH_PEOPLE` of them, by method; with fewer, calibration gives none.
 
     Args:
         pipeline: Trained networks; of its settings only those of the crops count.
@@ -70,24 +70,28 @@ def tune(
         return metrics.size_free_error_mm(shape.to(truth)[None], truth[None], hand)[0]
 
     weight_map, _ = choose_weight_map(people, error=size_free)
-    weight_maps: dict[Method, WeightMap] = dict.fromkeys(CANDIDATES, weight_map)
+    weight_maps: dict[Method, WeightMap] = {"paper": weight_map}
     error_models: dict[Method, ErrorModel] = {}
-    errors: dict[Method, float] = {"paper": float("nan")}
-    if len(people) >= ENOUGH_PEOPLE:
-        scores = torch.cat([given(person.confidence, "confidence") for person in people])
-        weight_maps["joint"] = min(
-            weight_map_candidates(scores), key=lambda w: held_out_error(people, hand, "joint", w, size_free)
-        )
-        for method, chosen in weight_maps.items():
-            error_models[method] = fit_error_model(people, model_id=hand.id, method=method, weight_map=chosen)
-            errors[method] = held_out_error(people, hand, method, chosen, size_free)
+    errors: dict[Method, float] = {}
+    for method in CANDIDATES:
+        if len(people) < ENOUGH_PEOPLE[method]:
+            continue
+        chosen = weight_map
+        if method == "joint":
+            scores = torch.cat([given(person.confidence, "confidence") for person in people])
+            chosen = min(
+                weight_map_candidates(scores), key=lambda w: held_out_error(people, hand, "joint", w, size_free)
+            )
+        weight_maps[method] = chosen
+        error_models[method] = fit_error_model(people, model_id=hand.id, method=method, weight_map=chosen)
+        errors[method] = held_out_error(people, hand, method, chosen, size_free)
     settings = replace(
         pipeline.settings,
         min_keypoint_confidence=float(seen.keypoint_confidence.mean(-1).quantile(1 - HANDS_KEPT)),
-        method=min(errors, key=errors.__getitem__),
+        method=min(errors, key=errors.__getitem__, default="paper"),
         weight_maps={**weight_maps},
         error_models={**error_models},
-        made_by={**(made_by or {}), "validation_size_free_mm": {k: round(v, 3) for k, v in errors.items() if v == v}},
+        made_by={**(made_by or {}), "validation_size_free_mm": {k: round(v, 3) for k, v in errors.items()}},
     )
     for name, prior in pipeline.priors.items():
         prior.save(folder / f"prior_{name}.safetensors")
