@@ -16,7 +16,7 @@ from ownhand.synth.poses import sample_poses
 BONES = torch.tensor(
     [[46.2, 31.6, 21.7], [39.8, 22.4, 15.8], [44.6, 26.3, 17.4], [41.4, 25.7, 17.3], [32.7, 18.1, 16.0]]
 ) + torch.tensor([0.0, 0.0, 4.0])
-SMALLEST_FACE = 0.01e-6  # square metres
+SMALLEST_FACE = 0.1e-6  # square metres
 
 
 @pytest.fixture(scope="module")

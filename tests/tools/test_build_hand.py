@@ -15,7 +15,6 @@ sys.path.insert(0, str(ROOT))
 
 from ownhand.hand.builtin import asset as asset_of_hand  # noqa: E402
 from ownhand.hand.builtin import open_hand  # noqa: E402
-from ownhand.synth.poses import sample_poses  # noqa: E402
 from tools.build_hand import asset, people, survey, unfold, unwrap  # noqa: E402
 from tools.build_hand.correctives import _DeltaMush  # noqa: E402
 from tools.build_hand.skinning import diffuse_weights  # noqa: E402
@@ -121,17 +120,20 @@ def test_a_face_agrees_with_the_nearest_of_the_bones_it_follows():
     assert unfold.agreement(corners / 2, torch.stack([up, none])) == pytest.approx(0.25)
 
 
-def test_unfolding_takes_folds_out_and_leaves_other_vertices_alone(monkeypatch):
+def test_unfolding_clears_faces_near_a_fold_and_leaves_other_vertices_alone(monkeypatch):
     monkeypatch.setattr(unfold, "ROUNDS", 1)
     monkeypatch.setattr(unfold, "DRAWS", 100)
     hand = open_hand()
-    hand = replace(hand, pose_basis=0.5 * hand.pose_basis)
+    hand = replace(hand, pose_basis=0.25 * hand.pose_basis)
     people = asset_of_hand()
     mean, covariance = people["people_mean"], people["people_covariance"]
-    bent = unfold.bend(hand, unfold._adults(mean, covariance, 100), sample_poses(100, unfold.SEED, hand.axes))
+    bent = unfold.bend(hand, unfold._adults(mean, covariance, 100), unfold._wide_poses(hand.axes, 100))
     basis = torch.from_numpy(unfold.unfolded(hand, mean, covariance, 4))
     before, after = (bent.agreement(b, hand.faces) for b in (hand.pose_basis.double(), basis))
-    assert (after <= 0).sum() < 0.1 * (before <= 0).sum()
+    missed = [(unfold.MARGIN - a).relu().sum() for a in (before, after)]
+    assert missed[1] < 0.2 * missed[0]
+    assert (before <= 0).any()
+    assert (after > 0).all()
     calm = torch.ones(len(hand.template), dtype=torch.bool)
     calm[hand.faces[(before < unfold.MARGIN).any(0)]] = False
     assert torch.equal(basis[calm], hand.pose_basis[calm].double())

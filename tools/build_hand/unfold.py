@@ -21,7 +21,7 @@ from ownhand.structs import given
 from ownhand.synth.poses import sample_angles, sample_poses
 
 FOLLOWS = 0.02  # a face follows the bones that have this weight at one of its corners
-MARGIN = 0.1  # least agreement of a face with its bones that is asked for: 1 is as at rest, 0 is a fold
+MARGIN = 0.13  # least agreement of a face with its bones that is asked for: 1 is as at rest, 0 is a fold
 SHIFT = 0.03  # a vertex that moves by this [m] in every pose costs as much as one fold in every pose
 ROUNDS, DRAWS, STEPS = 5, 4000, 40
 SEED = 1000
