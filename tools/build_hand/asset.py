@@ -14,6 +14,7 @@ NOTICE = (
     "https://creativecommons.org/publicdomain/zero/1.0/"
 )
 EPOCH = (1980, 1, 1, 0, 0, 0)
+ROUNDING = 1e-6  # of an array's largest entry
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -27,6 +28,20 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
             info.compress_type = zipfile.ZIP_DEFLATED
             file.writestr(info, buffer.getvalue())
     beside.replace(path)
+
+
+def settled(arrays: dict[str, np.ndarray], before: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays; but those that differ from before by rounding alone stay as they were.
+
+    Other processors round otherwise, and the hand's id, a digest of what a shape means, must not depend on that.
+    """
+
+    def same(new: np.ndarray, old: np.ndarray) -> bool:
+        if new.dtype.kind != "f" or (new.dtype, new.shape) != (old.dtype, old.shape):
+            return False
+        return bool(np.abs(new - old).max() <= ROUNDING * np.abs(old).max())
+
+    return {name: before[name] if name in before and same(x, before[name]) else x for name, x in arrays.items()}
 
 
 def sparse_weights(weights: np.ndarray, most: int = 4) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import roma
 import torch
 
 from ownhand.hand.anatomy import anatomical_axes
+from ownhand.hand.builtin import model_from
 from ownhand.synth.poses import sample_poses
 from tools.build_hand import asset
 from tools.build_hand.correctives import JOINTS_PER_VERTEX, explained, fit_correctives
@@ -19,6 +20,7 @@ from tools.build_hand.regressor import fit_joint_regressor
 from tools.build_hand.rig import rig
 from tools.build_hand.shapes import Fields, shape_fields, vertex_normals
 from tools.build_hand.source import read_body
+from tools.build_hand.unfold import unfolded
 
 POSES = 4000
 CORRECTIVE_POSES, UNSEEN_POSES = 1200, 100
@@ -26,8 +28,8 @@ CORRECTIVE_POSES, UNSEEN_POSES = 1200, 100
 log = logging.getLogger(__name__)
 
 
-def build(source: Path) -> dict[str, np.ndarray]:
-    """All arrays of the shipped file."""
+def build(source: Path, before: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All arrays of the shipped file; `before` are those of the file that shipped last, or none."""
     cut = cut_hand(read_body(source))
     rigged = rig(cut)
     n = cut.hand_verts
@@ -45,13 +47,7 @@ def build(source: Path) -> dict[str, np.ndarray]:
     R = sample_poses(POSES, 0, torch.from_numpy(axes).float()).double()
     pose_mean, pose_components = _principal_poses(R)
     pose_basis = fit_correctives(rigged, cut.faces, R[:CORRECTIVE_POSES].numpy())
-    unseen = sample_poses(UNSEEN_POSES, 1, torch.from_numpy(axes).float()).double().numpy()
-    share, length = explained(rigged, cut.faces, pose_basis, unseen)
-    log.info(
-        "pose correctives: %.1f %% explained on unseen poses; %.2f mm mean, %.1f mm at most",
-        100 * share, 1000 * length.mean(), 1000 * length.max(),
-    )  # fmt: skip
-    return {
+    arrays = {
         "template": rigged.verts.astype(np.float32),
         "size_sd": np.float32((people.basis.verts[0] * rigged.verts).sum() / (rigged.verts**2).sum()),
         "proportions": np.moveaxis(people.basis.verts[1:], 0, -1).astype(np.float32),
@@ -73,6 +69,15 @@ def build(source: Path) -> dict[str, np.ndarray]:
         **asset.sparse_regressor(regressor),
         **asset.sparse_correctives(pose_basis[:n], JOINTS_PER_VERTEX),
     }
+    arrays = asset.settled(arrays, before)
+    pose_basis[:n] = unfolded(model_from(arrays), arrays["people_mean"], arrays["people_covariance"], JOINTS_PER_VERTEX)
+    unseen = sample_poses(UNSEEN_POSES, 1, torch.from_numpy(axes).float()).double().numpy()
+    share, length = explained(rigged, cut.faces, pose_basis, unseen)
+    log.info(
+        "pose correctives: %.1f %% explained on unseen poses; %.2f mm mean, %.1f mm at most",
+        100 * share, 1000 * length.mean(), 1000 * length.max(),
+    )  # fmt: skip
+    return arrays | asset.sparse_correctives(pose_basis[:n], JOINTS_PER_VERTEX)
 
 
 def _joint_residual(regressor: np.ndarray, basis: Fields) -> np.ndarray:

@@ -49,7 +49,11 @@ def asset() -> dict[str, np.ndarray]:
 
 @cache
 def _open_hand(forearm: bool) -> HandModel:
-    data = asset()
+    return model_from(asset(), forearm=forearm)
+
+
+def model_from(data: dict[str, np.ndarray], *, forearm: bool = False) -> HandModel:
+    """The hand that arrays laid out like the shipped file's describe."""
     verts, faces, uvs = (None if forearm else int(data[f"hand_{part}"]) for part in ("verts", "faces", "uvs"))
     template = data["template"][:verts]
     shape_basis = np.concatenate([data["size_sd"] * template[..., None], data["proportions"][:verts]], -1)
