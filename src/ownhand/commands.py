@@ -8,7 +8,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -199,7 +200,8 @@ def train_and_tune(
         size, box = view.size or 128, view.box or (2.0,)
         settings = Settings(size=size, crop_scale=box[0], upright=view.upright > 0)
         pipeline = untuned(hand, settings, **load_networks(out, hand))
-        seen = observe(pipeline, ShardDataset(*val, fields=()))
+        with _progress() as report:
+            seen = observe(pipeline, ShardDataset(*val, fields=()), progress=report("validation pictures"))
         made_by = {"recipe": recipe, "length": options["length"], "seed": options["seed"], **_provenance()}
         tune(pipeline, seen, out, made_by=made_by)
         print(f"{out}: ready for --weights")
@@ -214,12 +216,7 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
     started = time.time()
     _check_writable(out)
     pipeline, people = load(weights), ShardDataset(*data, fields=())
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as bar:
-
-        def report(name: str) -> Callable[[int, int], None]:
-            task = bar.add_task(name)
-            return lambda done, total: bar.update(task, completed=done, total=total)
-
+    with _progress() as report:
         observations = observe(pipeline, people, progress=report("pictures"))
         records, shapes = evaluate(pipeline, observations, pictures=pictures, progress=report("people"))
     for name, table in (("records", records), ("shapes", shapes)):
@@ -237,6 +234,18 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
     text = tables.all_tables(records, shapes)
     _write_bytes(out / "tables.md", lambda path: path.write_text(text))
     print(text)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Bars on the screen: gives, by the name of a task, what is to be called with how many of how many are done."""
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as bar:
+
+        def report(name: str) -> Callable[[int, int], None]:
+            task = bar.add_task(name)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        yield report
 
 
 def _provenance() -> dict[str, Any]:
