@@ -28,7 +28,7 @@ img { display: block; width: 100%; height: auto; border-radius: 6px; }
 .thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 8px; }
 .thumbs .bar { height: 4px; margin-top: 4px; border-radius: 2px; background: var(--line); }
 .thumbs .bar i { display: block; height: 4px; border-radius: 2px; background: var(--ours); }
-.row { display: grid; grid-template-columns: repeat(4, 1fr); gap: 10px; margin: 0 0 14px; }
+.row { display: grid; grid-template-columns: repeat(5, 1fr); gap: 10px; margin: 0 0 14px; }
 .row b { font-variant-numeric: tabular-nums; } .heads { font-weight: 600; margin-bottom: 6px; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 24px; align-items: center; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 14px; margin: 1.2em 0; }
