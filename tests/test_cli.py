@@ -119,7 +119,7 @@ def test_demo_writes_one_page_that_needs_nothing_else(ownhand, weights, tmp_path
     assert code == 0, err
     assert "with the calibrated hand" in out
     text = (tmp_path / "index.html").read_text()
-    assert text.count("<img ") == 3 + 1 + 2 * 4
+    assert text.count("<img ") == 3 + 1 + 2 * 5
     assert not re.search(r'(src|href)="(?!data:)', text)
     assert (tmp_path / "stranger.hand").exists()
 
