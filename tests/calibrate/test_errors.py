@@ -275,6 +275,7 @@ def test_bad_input_is_refused_in_a_sentence(monkeypatch):
     silent = [replace(p, keypoints=None) for p in known]
     cases = [
         ("for the method 'paper', not 'mean'", lambda: calibrate(MODEL, R, shapes, method="mean", error_model=errors)),
+        ("expected 10 values of the method 'paper'", lambda: errors.posterior(torch.zeros(20), 5.0)),
         ("belongs to the hand model", lambda: calibrate(other, R, shapes, error_model=errors)),
         ("4 pictures' keypoints", lambda: calibrate(MODEL, R, shapes, keypoints=known[0].keypoints[:3])),
         (

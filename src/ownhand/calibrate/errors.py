@@ -68,7 +68,15 @@ class ErrorModel:
         Args:
             observed: What the pictures say, combined.
             k_effective: `1 / sum(w^2)`.
+
+        Raises:
+            ValueError: The model describes another number of observed values.
         """
+        if len(observed) != len(self.person):
+            raise ValueError(
+                f"expected {len(self.person)} values of the method {self.method!r}, as its error model was fitted for, "
+                f"got {len(observed)}"
+            )
         B, c = self.gain, self.offset
         if B is None or c is None:
             B, c = torch.eye(len(self.person)).to(self.person), torch.zeros_like(self.person[0])
