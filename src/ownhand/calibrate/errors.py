@@ -111,7 +111,7 @@ class ErrorModel:
             ValueError: Too few people.
         """
         truth, observed, k = truth.double(), observed.double(), k_effective.double()
-        (n, shapes), size = truth.shape, observed.shape[-1]
+        n, size = observed.shape
         people = len(truth.unique(dim=0))
         if people <= size + 1:
             raise ValueError(f"expected more than {size + 1} people for errors of {size} coefficients, got {people}")
@@ -126,8 +126,9 @@ class ErrorModel:
         if not told_apart:
             person, picture = person + picture, torch.zeros_like(picture)
         if with_gain:
-            # The fit took some of the error away, and will add some to further people.
-            person = person * (people + shapes + 1) / (people - shapes - 1)
+            # The fit took some of the error away, and will add some to further people; the more values, the more.
+            varying = int(torch.linalg.matrix_rank(person + picture, rtol=_FLOOR, hermitian=True))
+            person = person * (people + varying + 1) / (people - varying - 1)
         person = person + _FLOOR * person.diag().mean() * torch.eye(size).to(person)
         return cls(person=person, picture=picture, gain=gain, offset=offset, method=method, model_id=model_id)
 
