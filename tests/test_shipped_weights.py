@@ -10,6 +10,7 @@ from ownhand.metrics import mpjpe_mm, size_free_error_mm
 from ownhand.pipeline import load
 from ownhand.structs import stack
 from ownhand.synth.generator import Generator
+from ownhand.synth.world import World
 from ownhand.views import View
 
 PICTURES = 16
@@ -17,7 +18,7 @@ PICTURES = 16
 
 @pytest.fixture(scope="module")
 def met():
-    generator = Generator(seed=2_000_001, size=128, pictures_per_person=4)
+    generator = Generator(World(seed=2_000_001, singles=4))
     samples = stack([generator[i] for i in range(PICTURES)])
     pipeline = load()
     views = [View(image=samples.image[i], camera=samples.camera[i]) for i in range(PICTURES)]
@@ -68,7 +69,7 @@ def test_a_turned_picture_shows_a_turned_hand(met):
 
 
 def test_twenty_pictures_tell_a_strangers_proportions():
-    generator, pipeline, errors = Generator(seed=2_000_002, size=128, pictures_per_person=20), load(), []
+    generator, pipeline, errors = Generator(World(seed=2_000_002, singles=20)), load(), []
     for number in range(4):
         samples = [generator[20 * number + i] for i in range(20)]
         found = pipeline.calibrate([View(image=s.image, camera=s.camera) for s in samples]).identity.shape

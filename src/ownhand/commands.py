@@ -201,7 +201,8 @@ def train_and_tune(
         settings = Settings(size=size, crop_scale=box[0], upright=view.upright > 0)
         pipeline = untuned(hand, settings, **load_networks(out, hand))
         with _progress() as report:
-            seen = observe(pipeline, ShardDataset(*val, fields=()), progress=report("validation pictures"))
+            pictures = ShardDataset(*val, fields=())
+            seen = observe(pipeline, pictures, rows=pictures.singles, progress=report("validation pictures"))
         made_by = {"recipe": recipe, "length": options["length"], "seed": options["seed"], **_provenance()}
         tune(pipeline, seen, out, made_by=made_by)
         print(f"{out}: ready for --weights")
@@ -217,7 +218,7 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
     _check_writable(out)
     pipeline, people = load(weights), ShardDataset(*data, fields=())
     with _progress() as report:
-        observations = observe(pipeline, people, progress=report("pictures"))
+        observations = observe(pipeline, people, rows=people.singles, progress=report("pictures"))
         records, shapes = evaluate(pipeline, observations, pictures=pictures, progress=report("people"))
     for name, table in (("records", records), ("shapes", shapes)):
         _write_bytes(out / f"{name}.parquet", partial(pq.write_table, table))

@@ -24,6 +24,7 @@ from ownhand.pipeline import Pipeline, Reconstruction, load
 from ownhand.render import Ambient, Light, Material, Mesh, Scene, Surface, render
 from ownhand.render.overlay import draw_mesh
 from ownhand.synth.generator import Generator
+from ownhand.synth.world import World
 from ownhand.views import View
 
 FIRST_SEED = 1_000_000
@@ -68,7 +69,7 @@ def run(
     except OSError as error:
         raise ValueError(f"{out}: cannot write there ({error.strerror})") from None
     pipeline = load(weights)
-    generator = Generator(FIRST_SEED + seed, size=size, pictures_per_person=pictures + show)
+    generator = Generator(World(seed=FIRST_SEED + seed, singles=pictures + show), size=size)
     samples = [generator[i] for i in range(pictures + show)]
     views = [View(image=s.image, camera=s.camera, name=f"picture {i + 1}") for i, s in enumerate(samples)]
     truth = samples[0].shape

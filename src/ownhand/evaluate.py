@@ -29,6 +29,9 @@ from ownhand.structs import TensorStruct, concatenate, stack
 from ownhand.views import View
 
 ROWS = ("baseline", "true shape", "calibrated", "true size, mean proportions", "mean hand", "another person's hand")
+SIDES = ("palm", "back", "thumb's side", "little finger's side", "fingertips", "wrist")
+"""From where a hand is seen: along which of its own axes the camera lies most."""
+
 TAPE_SD_MM = 1.0
 """Noise of the tape measurement of anchored rows."""
 
@@ -59,6 +62,15 @@ class Observations(TensorStruct):
         """Each person's pictures, in their order."""
         for subject in self.subject.unique().tolist():
             yield subject, self[self.subject == subject]
+
+
+def seen_from(pose: HandPose) -> list[str]:
+    """Which of SIDES each hand shows the camera."""
+    towards = (pose.R_cam_root.mT @ -pose.t_cam_root[..., None])[..., 0]
+    signed = torch.stack(
+        [-towards[..., 2], towards[..., 2], towards[..., 1], -towards[..., 1], towards[..., 0], -towards[..., 0]], -1
+    )
+    return [SIDES[i] for i in signed.argmax(-1).flatten().tolist()]
 
 
 def observe(
@@ -219,6 +231,7 @@ def evaluate(
                 f"expected more than {pictures} pictures of each person, person {subject} has {len(person)}"
             )
         test = person[pictures:]
+        sides = seen_from(test.pose)
         other = people[(number + 1) % len(people)][1].shape[0]
         keypoints = pipeline.keypoint_likelihood(person.seen[:pictures])
         found = calibrations(pipeline, person, subject, pictures, keypoints=keypoints)
@@ -229,7 +242,7 @@ def evaluate(
                 for refined in (False, True):
                     errors = picture_errors(pipeline, row, test, shape, refine=refined)
                     labels = {"row": row, "anchored": anchored, "refined": refined, "subject": subject}
-                    records.append(_table(errors, labels, picture=range(pictures, len(person))))
+                    records.append(_table(errors, labels, picture=range(pictures, len(person)), seen_from=sides))
         shapes += list(_person_shapes(pipeline, person, subject, pictures, found, keypoints))
         if progress is not None:
             progress(number + 1, len(people))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,8 +15,8 @@ from ownhand.metrics import Interval, bootstrap_interval
 REFERENCE = "baseline"
 
 
-def all_tables(records: pa.Table, shapes: pa.Table) -> str:
-    """Everything, as Markdown."""
+def all_tables(records: pa.Table, shapes: pa.Table, people: Mapping[int, Mapping[str, str]] | None = None) -> str:
+    """Everything, as Markdown; `people` as `group_table` takes it."""
     pairs = (
         ("paper", "paper, equal weights"),
         ("paper", "paper, shuffled confidence"),
@@ -50,6 +52,10 @@ Size-free error that one saves against another (95 % over people):
 ## One person, one size
 
 {spread_table(records)}
+
+## For whom, and from where
+
+{group_table(records, people or {})}
 """
 
 
@@ -115,6 +121,34 @@ def shape_gain(shapes: pa.Table, method: str, rival: str, metric: str = "size_fr
     """How much smaller a method's error is than its rival's, person by person."""
     a, b = (_part(shapes, method=name, anchored=False) for name in (method, rival))
     return _interval(b[metric].to_numpy() - a[metric].to_numpy(), a["subject"].to_numpy())
+
+
+def group_table(records: pa.Table, people: Mapping[int, Mapping[str, str]]) -> str:
+    """Errors of identity with the true shape by what is known of people and pictures, and the ratio to all.
+
+    Args:
+        records: As `evaluate` gives them.
+        people: What is known of each person, by number: `{"sex": "woman", "tone": "Monk 3"}`.
+    """
+    part = _part(records, row="true shape", anchored=False, refined=False)
+    subject, metrics = part["subject"].to_numpy(), ("keypoints_px", "mpjpe_mm")
+    columns = {"seen from": part["seen_from"].to_pylist()}
+    for name in dict.fromkeys(name for facts in people.values() for name in facts):
+        columns[name] = [people[s].get(name, "") for s in subject]
+    lines = [
+        "| | | people | pictures | keypoints px | of all | identity MPJPE mm | of all |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    everybody = {metric: part[metric].to_numpy().mean() for metric in metrics}
+    for name, values in columns.items():
+        for value in sorted(set(values)):
+            chosen = np.array(values) == value
+            cells = [name, value, str(len(np.unique(subject[chosen]))), str(chosen.sum())]
+            for metric in metrics:
+                mean = part[metric].to_numpy()[chosen].mean()
+                cells += [f"{mean:.2f}", f"{mean / everybody[metric]:.2f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def spread_table(records: pa.Table) -> str:

@@ -1,6 +1,7 @@
 """Synthetic pictures: the same everywhere, and their labels belong to what they show."""
 
 import multiprocessing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,21 +11,23 @@ from ownhand.geometry.align import relative_to
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.skeleton import ROTATING_21, TIPS_21
 from ownhand.structs import stack
-from ownhand.synth.generator import SEEN, Generator
+from ownhand.synth.generator import Generator
 from ownhand.synth.posing import DEEPEST, natural_poses, penetration
+from ownhand.synth.world import SEEN, World
 
 SEED, SIZE = 7, 64
+WORLD = World(seed=SEED, singles=8)
 
 
 @pytest.fixture(scope="module")
 def samples():
-    generator = Generator(SEED, SIZE, pictures_per_person=8)
+    generator = Generator(WORLD, SIZE)
     return stack([generator[i] for i in range(96)])
 
 
 def _picture(index: int) -> np.ndarray:
     torch.set_num_threads(1)
-    return Generator(SEED, SIZE, pictures_per_person=8)[index].image.numpy()
+    return Generator(WORLD, SIZE)[index].image.numpy()
 
 
 def test_a_picture_depends_on_seed_and_index_alone(samples):
@@ -32,7 +35,7 @@ def test_a_picture_depends_on_seed_and_index_alone(samples):
         elsewhere = pool.map(_picture, [70, 3, 37])
     for index, image in zip((70, 3, 37), elsewhere, strict=True):
         np.testing.assert_array_equal(image, samples.image[index].numpy())
-    assert not torch.equal(Generator(SEED + 1, SIZE, 8)[3].image, samples.image[3])
+    assert not torch.equal(Generator(World(seed=SEED + 1, singles=8), SIZE)[3].image, samples.image[3])
 
 
 def test_pictures_are_not_blank_and_not_alike(samples):
@@ -124,19 +127,19 @@ def test_a_person_keeps_shape_and_people_differ(samples):
     assert torch.equal(shape, shape[:, :1].expand_as(shape))
     assert torch.equal(samples.subject, torch.arange(96) // 8)
     assert torch.pdist(shape[:, 0]).min() > 0.5
-    other = Generator(SEED + 1, SIZE, 8).person(0)[0]
+    other = World(seed=SEED + 1).person(0)[0]
     assert (shape[:, 0] - other).norm(dim=-1).min() > 0.5
 
 
 def test_spread_changes_proportions_and_leaves_size_and_the_rest_of_the_picture():
-    plain, wide = (Generator(SEED, SIZE, pictures_per_person=8, spread=spread)[3] for spread in (1.0, 1.5))
+    plain, wide = (Generator(replace(WORLD, spread=spread), SIZE)[3] for spread in (1.0, 1.5))
     torch.testing.assert_close(wide.shape[1:], 1.5 * plain.shape[1:])
     assert wide.shape[0] == plain.shape[0]
     assert 0 < (wide.keypoints - plain.keypoints).abs().max() < SIZE / 8
 
 
 def test_poses_rarely_penetrate_themselves():
-    shape = torch.stack([Generator(SEED).person(i)[0] for i in range(100)])
+    shape = torch.stack([WORLD.person(i)[0] for i in range(100)])
     R = natural_poses(SEED, 0, 100, shape)
     depth = penetration(R.float(), shape)
     assert (depth > DEEPEST).mean() <= 0.01
@@ -148,7 +151,12 @@ def test_wrist_relative_joints_have_human_size(samples):
     assert reach.max() < 0.26
 
 
-@pytest.mark.parametrize("bad", [{"seed": -1}, {"size": 8}, {"pictures_per_person": 0}, {"spread": 3.0}])
-def test_bad_numbers_are_refused(bad):
-    with pytest.raises(ValueError, match="expected a s"):
-        Generator(**{"seed": 0, **bad})
+@pytest.mark.parametrize("bad", [{"seed": -1}, {"singles": 0}, {"spread": 3.0}, {"without": ("hands",)}])
+def test_impossible_worlds_are_refused(bad):
+    with pytest.raises(ValueError, match="expected"):
+        World(**{"seed": 0, **bad})
+
+
+def test_tiny_pictures_are_refused():
+    with pytest.raises(ValueError, match="size of at least 16"):
+        Generator(WORLD, size=8)

@@ -157,6 +157,7 @@ def _move(sample: HandSample, config: Augmentation, uniform: Float[Tensor, "batc
         keypoints=keypoints,
         visible=sample.visible & inside,
         joints=sample.joints @ R.mT,
+        taken=None,
         pose=pose,
         **maps,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import mmap
@@ -19,7 +20,7 @@ from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ownhand.data.sample import HandSample
+from ownhand.data.sample import SINGLE, HandSample, Taken
 from ownhand.data.shards import FILES, VERSION, finished_shards, shard_path
 from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandPose
@@ -31,6 +32,8 @@ _SHAPES = {
     "R_cam_root": (3, 3),
     "R_parent_joint": (15, 3, 3),
     "t_cam_root": (3,),
+    "R_cam_world": (3, 3),
+    "t_cam_world": (3,),
 }
 
 
@@ -117,6 +120,7 @@ class ShardDataset:
         files = {name: np.stack([self._decoded(name, int(i)) for i in rows]) for name in self._files}
         shaped = {name: numbers[name].unflatten(-1, shape) for name, shape in _SHAPES.items() if name in numbers}
         pose = ("R_cam_root", "R_parent_joint", "t_cam_root")
+        taken = [field.name for field in dataclasses.fields(Taken)]
         return HandSample(
             image=torch.from_numpy(files["image"]).permute(0, 3, 1, 2).float() / 255,
             camera=Camera(K=shaped["K"], size=tuple(sizes[0].tolist())),
@@ -129,7 +133,14 @@ class ShardDataset:
             is_right=numbers.get("is_right"),
             labels=torch.from_numpy(files["labels"]) if "labels" in files else None,
             depth=torch.from_numpy(files["depth"].astype(np.float32)) if "depth" in files else None,
+            taken=Taken(**{name: (numbers | shaped)[name] for name in taken}) if "kind" in numbers else None,
         )
+
+    @property
+    def singles(self) -> list[int]:
+        """Rows of the pictures that were taken alone, which no clip or rig has in common with others."""
+        kind = self._columns.get("kind")
+        return list(range(len(self))) if kind is None else (kind == SINGLE).nonzero()[:, 0].tolist()
 
     def only(self, fields: Sequence[str]) -> ShardDataset:
         """The same pictures; of `labels` and `depth` only those named are read."""

@@ -11,6 +11,29 @@ from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandPose
 from ownhand.structs import TensorStruct
 
+SINGLE, CLIP, RIG = range(3)
+"""Kinds of pictures: taken alone, a frame of a clip, one of several cameras at the same instant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken(TensorStruct):
+    """How a picture was taken.
+
+    Attributes:
+        kind: SINGLE, CLIP or RIG.
+        instant: When, counted per person: the same for pictures of one instant; frames of a clip follow each other.
+        device: Which kind of camera, as the data set numbers them.
+        thing: What the hand holds, as the data set numbers it; -1 for nothing.
+        R_cam_world, t_cam_world: Where the camera is in a frame that a clip's or a rig's pictures share [m].
+    """
+
+    kind: Int[Tensor, "*batch"]
+    instant: Int[Tensor, "*batch"]
+    device: Int[Tensor, "*batch"]
+    thing: Int[Tensor, "*batch"]
+    R_cam_world: Float[Tensor, "*batch 3 3"]
+    t_cam_world: Float[Tensor, "*batch 3"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class HandSample(TensorStruct):
@@ -29,6 +52,7 @@ class HandSample(TensorStruct):
         labels: What is at each pixel's centre: 0 something else, 1 forearm, 2 + j the part that moves with joint j of
             16 seen from its dorsal side, 18 + j from its palmar side.
         depth: Distance of the hand along the optical axis [mm], 0 elsewhere.
+        taken: How the picture was taken.
 
     What a data set lacks is None. Meshes are not stored: `model.shaped(shape).posed(pose)` makes them.
     """
@@ -44,3 +68,4 @@ class HandSample(TensorStruct):
     is_right: Bool[Tensor, "*batch"] | None = None
     labels: UInt8[Tensor, "*batch h w"] | None = None
     depth: Float[Tensor, "*batch h w"] | None = None
+    taken: Taken | None = None

@@ -15,6 +15,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 
@@ -190,6 +191,8 @@ def _numbers(sample: HandSample) -> dict[str, Tensor | int]:
         "subject": sample.subject,
         "is_right": sample.is_right,
     }
+    if sample.taken is not None:
+        columns |= {field.name: getattr(sample.taken, field.name) for field in fields(sample.taken)}
     return {name: value for name, value in columns.items() if value is not None}
 
 

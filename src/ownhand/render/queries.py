@@ -1,27 +1,50 @@
-"""Distances between meshes, and how deep a mesh penetrates itself, by the ray tracer's search trees."""
+"""What lies between points, distances to meshes, self-penetration: by the ray tracer's search trees."""
 
 # ruff: noqa: UP018, RUF046 (Warp: a call makes a number a variable, and there are no generators)
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import no_type_check
 
 import numpy as np
 import warp as wp
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ownhand.render.checks import checked
 from ownhand.render.device import empty, kept, search_tree, start, uploaded
 from ownhand.render.kernel_normals import smooth_normals
 from ownhand.render.kernel_types import OPTIONS
-from ownhand.render.scene import Surface
+from ownhand.render.scene import Mesh, Surface
 
 wp.set_module_options(OPTIONS)
 
 Array = np.ndarray
 MAX_CROSSINGS = 32
+
+
+def blocked(
+    origin: Float[Array, "3"], points: Float[Array, "n 3"], meshes: Sequence[Mesh], *, device: str = "cpu"
+) -> Bool[Array, "n"]:
+    """Which points cannot be seen from `origin` because a mesh lies between.
+
+    Raises:
+        ValueError: Values that are not finite or of another shape.
+    """
+    origin, points = checked("an origin", origin, (3,)), checked("points", points, (None, 3))
+    start()
+    out = np.zeros(len(points), bool)
+    targets = wp.array(points, dtype=wp.vec3, device=device)
+    occurrences: Counter[Surface] = Counter()
+    for mesh in meshes:
+        tree = search_tree(mesh.surface, mesh.verts, device, occurrences[mesh.surface])
+        occurrences[mesh.surface] += 1
+        found = empty(len(points), wp.int32, device)
+        wp.launch(_blocked, len(points), [tree.id, wp.vec3(*map(float, origin)), targets, found], device=device)
+        out |= found.numpy() != 0
+    return out
 
 
 def signed_distance(
@@ -147,6 +170,15 @@ def _posed(verts: Array, surface: Surface) -> Array:
     if surface.vertex_count > len(verts):
         raise ValueError(f"expected at least {surface.vertex_count} vertices for these faces, got {len(verts)}")
     return verts
+
+
+@wp.kernel
+@no_type_check
+def _blocked(mesh: wp.uint64, origin: wp.vec3, points: wp.array(dtype=wp.vec3), found: wp.array(dtype=wp.int32)):
+    i = wp.tid()
+    path = points[i] - origin
+    distance = wp.length(path)
+    found[i] = wp.where(wp.mesh_query_ray_anyhit(mesh, origin, path / distance, distance), 1, 0)
 
 
 @wp.kernel
