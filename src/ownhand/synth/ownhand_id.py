@@ -1,8 +1,8 @@
 """OwnHand-ID, version 1: people with known hands. The pictures are generated, not stored; a manifest proves them.
 
-The manifest that comes with the package has, of each picture, what was accepted and rejected on the way and a projection
-of all its labels, and of every SAMPLE-th picture the labels themselves. Pictures are the same at any size; labels are
-compared as if they were SIZE pixels wide.
+The manifest that comes with the package has, of each picture, what was accepted and rejected on the way and a
+projection of all its labels, and of every SAMPLE-th picture the labels themselves. Pictures are the same at any size;
+labels are compared as if they were SIZE pixels wide.
 """
 
 from __future__ import annotations
