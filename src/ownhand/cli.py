@@ -140,8 +140,11 @@ def synth(
     seed: int = 0,
     spread: float = 1.0,
     workers: int = 2,
+    ray: str | None = None,
 ) -> None:
     """Draw labelled pictures of synthetic people into tar shards; started again, it goes on where it stopped.
+
+    What is there already is compared with its checksums, and drawn again if it is damaged.
 
     Args:
         out: Folder for the shards and their index.
@@ -151,10 +154,13 @@ def synth(
         seed: Other seeds give other people: never train and test on the same.
         spread: By how much hands differ more in their proportions than people's do (at most 2), to train on.
         workers: Processes.
+        ray: Address of a Ray cluster that draws instead ("auto", HOST:PORT). Its machines must share the folder.
     """
+    from ownhand.synth.generator import Generator
     from ownhand.synth.write import write
 
-    write(out, people=people, pictures_per_person=pictures, size=size, seed=seed, spread=spread, workers=workers)
+    generator = Generator(seed=seed, size=size, pictures_per_person=pictures, spread=spread)
+    print(write(out, generator, people=people, workers=workers, ray=ray))
 
 
 def train(

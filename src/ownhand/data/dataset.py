@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ownhand.data.sample import HandSample
-from ownhand.data.shards import FILES, VERSION, finished_shards, shard_path
+from ownhand.data.shards import FILES, finished_shards, read_index, shard_path, verify_tar
 from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandPose
 
@@ -83,17 +82,9 @@ class ShardDataset:
         self._maps: dict[int, mmap.mmap] = {}
 
     def _open(self, folder: Path, number: int) -> dict[str, np.ndarray]:
-        path, index = shard_path(folder, number), shard_path(folder, number, ".parquet")
-        table = pq.read_table(index)
-        facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        if facts.get("version") != str(VERSION):
-            raise ValueError(f"{index} is an index of version {facts.get('version')}, expected {VERSION}")
-        if not path.exists():
-            raise ValueError(f"shard {path} is missing, but its index is there")
-        if path.stat().st_size != int(facts["bytes"]):
-            raise ValueError(f"shard {path} has {path.stat().st_size} bytes, expected {facts['bytes']}: it is damaged")
-        self._paths.append(path)
-        self._checksums.append(facts["sha256"])
+        table, checksum = read_index(folder, number)
+        self._paths.append(shard_path(folder, number))
+        self._checksums.append(checksum)
         return {name: _array(table.column(name).combine_chunks()) for name in table.column_names}
 
     def __len__(self) -> int:
@@ -149,9 +140,7 @@ class ShardDataset:
             ValueError: One is damaged.
         """
         for path, checksum in zip(self._paths, self._checksums, strict=True):
-            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                if hashlib.sha256(content).hexdigest() != checksum:
-                    raise ValueError(f"shard {path} is damaged: its SHA-256 is not the recorded one")
+            verify_tar(path, checksum)
 
     def _decoded(self, name: str, index: int) -> np.ndarray:
         shard = int(self._shard[index])
