@@ -18,8 +18,10 @@ from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from ownhand.data.pictures import FIELDS, check_fields
 from ownhand.data.sample import HandSample
-from ownhand.data.shards import FILES, finished_shards, read_index, shard_path, verify_tar
+from ownhand.data.shards import FILES, finished_shards, shard_path
+from ownhand.data.verify import read_index, verify_tar
 from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandPose
 
@@ -43,7 +45,9 @@ class ShardDataset:
             each get numbers of their own, above those of the folders before.
     """
 
-    def __init__(self, *folders: str | Path, fields: Sequence[str] = ("labels", "depth")) -> None:
+    blocks = None
+
+    def __init__(self, *folders: str | Path, fields: Sequence[str] = FIELDS) -> None:
         """Open folders that `ShardWriter` or `write_shard` filled.
 
         Args:
@@ -161,8 +165,7 @@ class ShardDataset:
 
 
 def _chosen(columns: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
-    if unknown := set(fields) - {"labels", "depth"}:
-        raise ValueError(f"fields may be labels and depth, not {', '.join(sorted(unknown))}")
+    check_fields(fields)
     return [name for name in FILES if f"{name}_offset" in columns and name in ("image", *fields)]
 
 

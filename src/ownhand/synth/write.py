@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ownhand.data.shards import finished_shards, remove_shard, shard_path, verify_shard, write_shard
+from ownhand.data.shards import finished_shards, remove_shard, shard_path, write_shard
+from ownhand.data.verify import verify_shard
 from ownhand.synth.generator import VERSION, Generator
 from ownhand.synth.plan import Plan
 
@@ -70,7 +71,7 @@ def write(
         people: Persons 0 to people - 1.
         workers: Processes, one thread each.
         ray: Address of a Ray cluster that does the work instead, as `ray.init` takes it ("auto", "HOST:PORT"), or
-            "local" for one of `workers` processes on this machine. All its machines must see the folder under this path.
+            "local" for one of `workers` processes on this machine. All machines must see the folder under this path.
         quality: JPEG quality of the stored pictures.
         shard_size: Pictures per shard, about: what a kill loses per worker.
         progress: Whether to show a progress bar.
