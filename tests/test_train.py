@@ -163,7 +163,7 @@ def test_a_signal_saves_the_state_and_training_goes_on_from_that_very_step(
 
 def test_training_on_pictures_drawn_meanwhile_resumes_exactly_too(folders, tmp_path):
     """Beside stored ones, drawn by this process or by another."""
-    data = {"data": [*folders["data"], "synth:people=3,pictures=4,size=40,seed=5"]}
+    data = {"data": [*folders["data"], "synth:people=3,singles=4,size=40,seed=5"]}
     stage = replace(KEYPOINTS, steps=6)
     run(recipe(stage), tmp_path / "at once", data, hand=open_hand())
     with pytest.MonkeyPatch.context() as patch:
@@ -171,7 +171,7 @@ def test_training_on_pictures_drawn_meanwhile_resumes_exactly_too(folders, tmp_p
         assert run(recipe(stage), tmp_path / "stopped", data, hand=open_hand(), workers=1)["keypoints"]["step"] == 4
     run(recipe(stage), tmp_path / "stopped", data, hand=open_hand())
     assert_equal(*(weights(tmp_path / name / "keypoints") for name in ("at once", "stopped")))
-    other = {"data": [*folders["data"], "synth:people=3,pictures=4,size=40,seed=6"]}
+    other = {"data": [*folders["data"], "synth:people=3,singles=4,size=40,seed=6"]}
     run(recipe(stage), tmp_path / "other", data, hand=open_hand(), minutes=0.0)
     with pytest.raises(ValueError, match="of another data"):
         run(recipe(stage), tmp_path / "other", other, hand=open_hand())

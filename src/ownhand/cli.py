@@ -157,9 +157,10 @@ def synth(
         ray: Address of a Ray cluster that draws instead ("auto", HOST:PORT). Its machines must share the folder.
     """
     from ownhand.synth.generator import Generator
+    from ownhand.synth.world import World
     from ownhand.synth.write import write
 
-    generator = Generator(seed=seed, size=size, pictures_per_person=pictures, spread=spread)
+    generator = Generator(World(seed=seed, singles=pictures, spread=spread), size=size)
     print(write(out, generator, people=people, workers=workers, ray=ray))
 
 
@@ -181,7 +182,8 @@ def train(
 
     Args:
         recipe: tiny (a minute), small (128 px, two CPU cores), paper (ResNet-50 at 224 px).
-        data: Folders of shards to train on, from `ownhand synth`.
+        data: Folders of shards to train on, from `ownhand synth`, or synth:people=2400,singles=20,seed=0 for pictures
+            drawn meanwhile (docs/training.md).
         val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.
         out: Folder for weights, logs and checkpoints; `--weights` of the other commands takes it.
         stages: Names of those to train: (trunk_1 ...) keypoints baseline identity conditioned confidence.
@@ -189,7 +191,7 @@ def train(
         minutes: Stop after so long.
         seed: Of weights, order and augmentation.
         threads: Of torch.
-        workers: Processes that load pictures. When not given, 4 beside a GPU and none on a CPU.
+        workers: Processes that load pictures. When not given, 4 beside a GPU, 1 on a CPU; one per core if they draw.
     """
     from ownhand.commands import train_and_tune
 

@@ -75,8 +75,7 @@ def run(
         minutes: Stop after so long; called again, training goes on.
         threads: Of torch; its own choice when None.
         workers: Processes that load pictures; 0 loads them in this one. When None, as many as there are cores if
-            pictures must be drawn, else 4 beside a GPU, and 0 on a CPU, where they would only take from the network
-            what they give.
+            pictures must be drawn, else 4 beside a GPU and 1 on a CPU.
         accelerator: As Fabric calls it: `cpu`, `cuda`, `auto`.
         save_every: Steps between checkpoints: what a kill loses at most.
         log_every: Steps between lines of the log.
@@ -107,7 +106,7 @@ def run(
     pictures = _open(data, str(fabric.device) if fabric.device.type == "cuda" else "cpu")
     if workers is None:
         drawers = -(-(os.cpu_count() or 1) // processes)
-        workers = drawers if not isinstance(pictures, ShardDataset) else 0 if fabric.device.type == "cpu" else 4
+        workers = drawers if not isinstance(pictures, ShardDataset) else 1 if fabric.device.type == "cpu" else 4
     task = _Task(
         fabric=fabric,
         hand=(open_hand() if hand is None else hand).to(fabric.device),

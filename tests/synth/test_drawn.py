@@ -8,9 +8,10 @@ import torch
 from ownhand.data.dataset import ShardDataset
 from ownhand.synth.drawn import DrawnPictures
 from ownhand.synth.generator import Generator
+from ownhand.synth.world import World
 from ownhand.synth.write import write
 
-WORDS = "synth:people=3,pictures=4,size=32,seed=5"
+WORDS = "synth:people=3,singles=4,size=32,seed=5"
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def drawn():
 
 
 def test_drawn_pictures_are_those_that_would_be_stored(drawn, tmp_path):
-    write(tmp_path, Generator(seed=5, size=32, pictures_per_person=4), people=3, quality=100, progress=False)
+    write(tmp_path, Generator(World(seed=5, singles=4), size=32), people=3, quality=100, progress=False)
     stored = ShardDataset(tmp_path)
     assert len(drawn) == len(stored) == 12
     assert torch.equal(drawn.subjects, stored.subjects)
@@ -53,7 +54,8 @@ def test_fields_can_be_left_out(drawn):
 
 def test_what_changes_pictures_changes_the_fingerprint(drawn):
     others = (WORDS, WORDS.replace("people=3", "people=4"), WORDS + ",spread=1.5", WORDS.replace("seed=5", "seed=6"))
-    assert len({DrawnPictures.from_words(words).fingerprint for words in others}) == 4
+    others = *others, WORDS + ",without=light+behind"
+    assert len({DrawnPictures.from_words(words).fingerprint for words in others}) == 5
     assert DrawnPictures.from_words(WORDS).fingerprint == drawn.fingerprint
 
 
@@ -63,7 +65,7 @@ def test_what_changes_pictures_changes_the_fingerprint(drawn):
         ("synth:people=3", "lacks seed"),
         ("synth:people=3,seed=x", "got 'seed=x'"),
         ("synth:people=3,seed=0,colour=1", "got 'colour=1'"),
-        ("synth:", "people=2400,pictures=20,seed=0"),
+        ("synth:", "people=2400,singles=20,seed=0"),
         ("synth:people=0,seed=0", "at least 1 person"),
         ("synth:people=1,seed=0,size=1", "size of at least 16"),
     ],

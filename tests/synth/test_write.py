@@ -1,6 +1,5 @@
 """Writing many pictures: by any number of workers or machines, killed and continued, the same files."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -19,9 +18,10 @@ from ownhand.data.shards import finished_shards, shard_path
 from ownhand.synth import plan as plan_module
 from ownhand.synth import write as write_module
 from ownhand.synth.generator import Generator
+from ownhand.synth.world import World
 from ownhand.synth.write import write
 
-GENERATOR = Generator(seed=3, size=32, pictures_per_person=2)
+GENERATOR = Generator(World(seed=3, singles=2), size=32)
 JOB = {"people": 3, "shard_size": 2, "progress": False}
 MANY = {"people": 24, "shard_size": 4, "progress": False}
 PATIENCE = 60  # seconds
@@ -148,26 +148,20 @@ def test_damaged_labels_are_noticed(alone, tmp_path):
 
 def test_another_plan_in_the_same_folder_is_refused(alone):
     with pytest.raises(ValueError, match="seed 3 instead of 4"):
-        write(alone, Generator(seed=4, size=32, pictures_per_person=2), **JOB)
+        write(alone, Generator(World(seed=4, singles=2), size=32), **JOB)
 
 
-def test_a_folder_from_before_the_generator_learnt_something_is_one_that_has_the_default(alone, monkeypatch):
-    @dataclass(frozen=True)
-    class World:
-        rings: float = 0.0
-        rain: bool = False
+def test_a_folder_from_before_worlds_learnt_something_is_one_without_it(alone, monkeypatch):
+    @dataclass(frozen=True, kw_only=True)
+    class Wider(World):
+        rain: float = 0.0
+        kinds: tuple[str, ...] = ("drizzle",)
 
-    @dataclass(frozen=True)
-    class Wiser(Generator):
-        world: World = World()
-
-    monkeypatch.setattr(plan_module, "Generator", Wiser)
-    plan = plan_module.Plan(generator=Wiser(3, 32, 2), people=3, quality=92, shard_size=2)
-    plan.claim(alone)
-    assert json.loads(json.dumps(plan.facts))["world"] == {"rings": 0.0, "rain": False}
-    other = plan_module.Plan(generator=Wiser(3, 32, 2, world=World(rain=True)), people=3, quality=92, shard_size=2)
-    with pytest.raises(ValueError, match=r"world .*'rain': False.* instead of .*'rain': True"):
-        other.claim(alone)
+    monkeypatch.setattr(plan_module, "World", Wider)
+    dry, wet = (Generator(Wider(seed=3, singles=2, rain=rain), size=32) for rain in (0.0, 0.5))
+    plan_module.Plan(generator=dry, people=3, shard_size=2).claim(alone)
+    with pytest.raises(ValueError, match=r"pictures: rain 0\.0 instead of 0\.5$"):
+        plan_module.Plan(generator=wet, people=3, shard_size=2).claim(alone)
 
 
 def test_no_people_are_refused(tmp_path):

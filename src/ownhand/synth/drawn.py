@@ -18,6 +18,7 @@ from ownhand.structs import stack
 from ownhand.synth.generator import Generator
 from ownhand.synth.plan import generator_facts
 from ownhand.synth.posing import BLOCK
+from ownhand.synth.world import World
 
 PREFIX = "synth:"
 
@@ -43,36 +44,37 @@ class DrawnPictures:
 
     @classmethod
     def from_words(cls, words: str) -> DrawnPictures:
-        """As said on a command line: `synth:people=2400,pictures=20,seed=0`, with any field of `Generator`.
+        """As said on a command line: `synth:people=2400,singles=20,seed=0`.
+
+        Besides people, all fields of `World` and the `size` of `Generator` may be given; lists with a +.
 
         Raises:
             ValueError: It cannot be understood.
         """
-        kinds = {f.name: type(f.default) if isinstance(f.default, int | float) else int for f in fields(Generator)}
-        kinds["pictures"] = kinds.pop("pictures_per_person")
-        kinds["people"] = int
+        known = {f.name: f.default for f in fields(World)} | {"seed": 0, "people": 0, "size": Generator.size}
         values = {}
         for word in words.removeprefix(PREFIX).split(","):
             name, _, value = word.partition("=")
             try:
-                values[name] = kinds[name](value)
+                default = known[name]
+                values[name] = tuple(value.split("+")) if isinstance(default, tuple) else type(default)(value)
             except (KeyError, ValueError):
                 raise ValueError(
-                    f"expected {PREFIX}people=2400,pictures=20,seed=0 or the like, with numbers for some of "
-                    f"{', '.join(sorted(kinds))}; got {word!r} in {words!r}"
+                    f"expected {PREFIX}people=2400,singles=20,seed=0 or the like, with some of "
+                    f"{', '.join(sorted(known))}; got {word!r} in {words!r}"
                 ) from None
         if missing := {"people", "seed"} - values.keys():
             raise ValueError(f"{words!r} lacks {' and '.join(sorted(missing))}")
-        values["pictures_per_person"] = values.pop("pictures", Generator.pictures_per_person)
-        return cls(people=values.pop("people"), generator=Generator(**values))
+        people, size = values.pop("people"), values.pop("size", Generator.size)
+        return cls(Generator(World(**values), size=size), people)
 
     def __len__(self) -> int:
-        return self.people * self.generator.pictures_per_person
+        return self.people * self.generator.world.per_person
 
     @property
     def subjects(self) -> Int[Tensor, "pictures"]:
         """Number of the person in each picture."""
-        return torch.arange(self.people).repeat_interleave(self.generator.pictures_per_person)
+        return torch.arange(self.people).repeat_interleave(self.generator.world.per_person)
 
     @property
     def blocks(self) -> Int[Tensor, "pictures"]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ownhand.hand.builtin import open_hand
-from ownhand.synth.generator import VERSION, Generator
+from ownhand.synth.generator import Generator
+from ownhand.synth.world import VERSION, World
 
 FACTS = "synthetic.json"
 
@@ -29,13 +29,13 @@ class Plan:
 
     generator: Generator
     people: int
-    quality: int
-    shard_size: int
+    quality: int = 92
+    shard_size: int = 500
     version: int = VERSION
 
     @property
     def pictures(self) -> int:
-        return self.people * self.generator.pictures_per_person
+        return self.people * self.generator.world.per_person
 
     @property
     def shards(self) -> int:
@@ -43,13 +43,13 @@ class Plan:
 
     @property
     def _people_per_shard(self) -> int:
-        return max(1, self.shard_size // self.generator.pictures_per_person)
+        return max(1, self.shard_size // self.generator.world.per_person)
 
     def shard(self, number: int) -> range:
         """Indices of the pictures of a shard."""
         first = number * self._people_per_shard
         last = min(first + self._people_per_shard, self.people)
-        return range(first * self.generator.pictures_per_person, last * self.generator.pictures_per_person)
+        return range(first * self.generator.world.per_person, last * self.generator.world.per_person)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -65,8 +65,9 @@ class Plan:
         """
         path = folder / FACTS
         if path.exists():
-            # What the generator has learnt since the folder was made, it left out then.
-            found = _filled(json.loads(path.read_text()), generator_facts(Generator(seed=self.generator.seed)))
+            # What worlds have learnt since the folder was made, they did without then.
+            defaults = generator_facts(Generator(World(seed=self.generator.world.seed)))
+            found = defaults | json.loads(path.read_text())
             differing = [f"{k} {found.get(k)} instead of {v}" for k, v in self.facts.items() if found.get(k) != v]
             if differing:
                 raise ValueError(f"{folder} already holds other synthetic pictures: {', '.join(differing)}")
@@ -78,19 +79,7 @@ class Plan:
 
 
 def generator_facts(generator: Generator) -> dict[str, Any]:
-    """What a picture depends on besides its index, as JSON has it: all fields of the generator that are compared."""
-    return _plain({f.name: getattr(generator, f.name) for f in fields(generator) if f.compare}) | {
-        "version": VERSION,
-        "hand": open_hand().id,
-    }
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(values, default=lambda value: {f.name: getattr(value, f.name) for f in fields(value)}))
-
-
-def _filled(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """`found`, and where it lacks something, the default."""
-    both = {k: (found[k], defaults[k]) for k in found.keys() & defaults.keys()}
-    nested = {k: _filled(*pair) for k, pair in both.items() if all(isinstance(x, dict) for x in pair)}
-    return {**defaults, **found, **nested}
+    """What a picture depends on besides its index, as JSON has it: all fields that are compared, the world's too."""
+    parts = generator.world, generator
+    found = {f.name: getattr(part, f.name) for part in parts for f in fields(part) if f.compare and f.name != "world"}
+    return json.loads(json.dumps(found | {"version": VERSION, "hand": open_hand().id}))

@@ -18,8 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ownhand.data.shards import finished_shards, remove_shard, shard_path, write_shard
 from ownhand.data.verify import verify_shard
-from ownhand.synth.generator import VERSION, Generator
+from ownhand.synth.generator import Generator
 from ownhand.synth.plan import Plan
+from ownhand.synth.world import VERSION
 
 KILLS = 3  # in a row, without a shard between them, until it is no accident
 
