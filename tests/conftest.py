@@ -21,10 +21,12 @@ def _same_random_numbers_for_every_test():
 @pytest.fixture(scope="session")
 def few_pictures(tmp_path_factory):
     """A folder with 26 synthetic people, 3 pictures of 64 x 64 each: enough people for error bars."""
+    from ownhand.synth.generator import Generator
+    from ownhand.synth.world import World
     from ownhand.synth.write import write
 
     folder = tmp_path_factory.mktemp("few_pictures")
-    write(folder, people=44, pictures_per_person=3, size=64, seed=5, workers=1, progress=False)
+    write(folder, Generator(World(seed=5, singles=3), size=64), people=44, progress=False)
     return folder
 
 

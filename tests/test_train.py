@@ -20,6 +20,7 @@ from ownhand import checkpoints, train
 from ownhand.data.augment import Augmentation
 from ownhand.data.shards import write_shard
 from ownhand.estimators.build import load
+from ownhand.hand.builtin import open_hand
 from ownhand.progress import TrainingLog
 from ownhand.recipes import RECIPES, Recipe, Stage, recipe_by_name
 
@@ -158,6 +159,22 @@ def test_a_signal_saves_the_state_and_training_goes_on_from_that_very_step(
     assert signal.getsignal(number) is before
     assert run(recipe(KEYPOINTS), tmp_path, folders)["keypoints"]["finished"]
     assert_equal(weights(tmp_path / "keypoints"), weights(uninterrupted / "keypoints"))
+
+
+def test_training_on_pictures_drawn_meanwhile_resumes_exactly_too(folders, tmp_path):
+    """Beside stored ones, drawn by this process or by another."""
+    data = {"data": [*folders["data"], "synth:people=3,singles=4,size=40,seed=5"]}
+    stage = replace(KEYPOINTS, steps=6)
+    run(recipe(stage), tmp_path / "at once", data, hand=open_hand())
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert run(recipe(stage), tmp_path / "stopped", data, hand=open_hand(), workers=1)["keypoints"]["step"] == 4
+    run(recipe(stage), tmp_path / "stopped", data, hand=open_hand())
+    assert_equal(*(weights(tmp_path / name / "keypoints") for name in ("at once", "stopped")))
+    other = {"data": [*folders["data"], "synth:people=3,singles=4,size=40,seed=6"]}
+    run(recipe(stage), tmp_path / "other", data, hand=open_hand(), minutes=0.0)
+    with pytest.raises(ValueError, match="of another data"):
+        run(recipe(stage), tmp_path / "other", other, hand=open_hand())
 
 
 def test_time_being_up_stops_training_and_a_finished_stage_is_left_alone(uninterrupted, folders, tmp_path):

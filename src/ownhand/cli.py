@@ -140,8 +140,11 @@ def synth(
     seed: int = 0,
     spread: float = 1.0,
     workers: int = 2,
+    ray: str | None = None,
 ) -> None:
     """Draw labelled pictures of synthetic people into tar shards; started again, it goes on where it stopped.
+
+    What is there already is compared with its checksums, and drawn again if it is damaged.
 
     Args:
         out: Folder for the shards and their index.
@@ -151,10 +154,14 @@ def synth(
         seed: Other seeds give other people: never train and test on the same.
         spread: By how much hands differ more in their proportions than people's do (at most 2), to train on.
         workers: Processes.
+        ray: Address of a Ray cluster that draws instead ("auto", HOST:PORT). Its machines must share the folder.
     """
+    from ownhand.synth.generator import Generator
+    from ownhand.synth.world import World
     from ownhand.synth.write import write
 
-    write(out, people=people, pictures_per_person=pictures, size=size, seed=seed, spread=spread, workers=workers)
+    generator = Generator(World(seed=seed, singles=pictures, spread=spread), size=size)
+    print(write(out, generator, people=people, workers=workers, ray=ray))
 
 
 def train(
@@ -175,7 +182,8 @@ def train(
 
     Args:
         recipe: tiny (a minute), small (128 px, two CPU cores), paper (ResNet-50 at 224 px).
-        data: Folders of shards to train on, from `ownhand synth`.
+        data: Folders of shards to train on, from `ownhand synth`, or synth:people=2400,singles=20,seed=0 for pictures
+            drawn meanwhile (docs/training.md).
         val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.
         out: Folder for weights, logs and checkpoints; `--weights` of the other commands takes it.
         stages: Names of those to train: (trunk_1 ...) keypoints baseline identity conditioned confidence.
@@ -183,7 +191,7 @@ def train(
         minutes: Stop after so long.
         seed: Of weights, order and augmentation.
         threads: Of torch.
-        workers: Processes that load pictures. When not given, 4 beside a GPU and none on a CPU.
+        workers: Processes that load pictures. When not given, 4 beside a GPU, 1 on a CPU; one per core if they draw.
     """
     from ownhand.commands import train_and_tune
 

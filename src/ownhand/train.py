@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 from ownhand import checkpoints
 from ownhand.data.batches import Batches, hash_seed, in_order
 from ownhand.data.dataset import ShardDataset
+from ownhand.data.pictures import JoinedPictures, Pictures
 from ownhand.data.sample import HandSample
 from ownhand.estimators.base import Estimator, FeatureEstimator
 from ownhand.estimators.build import build, describe, load, save, with_confidence
@@ -37,6 +38,7 @@ from ownhand.objective import Objective, validate
 from ownhand.progress import TrainingLog
 from ownhand.recipes import Recipe, Stage, recipe_by_name
 from ownhand.runtime import leave_signals_to_the_parent, repeatable, stop_requests
+from ownhand.synth.drawn import PREFIX, DrawnPictures
 
 
 def run(
@@ -63,7 +65,7 @@ def run(
 
     Args:
         recipe: What to train, or its name.
-        data: Folders of shards.
+        data: Folders of shards, or what is to be drawn meanwhile: see `DrawnPictures.from_words`.
         out: Where weights, logs and checkpoints go.
         val: Folders of shards with other people, on which the best weights are chosen; without, the last are kept.
         stages: Names of those to train; all when None.
@@ -72,8 +74,8 @@ def run(
         length: Factor on the length of every stage.
         minutes: Stop after so long; called again, training goes on.
         threads: Of torch; its own choice when None.
-        workers: Processes that load pictures; 0 loads them in this one. When None, 4 beside a GPU, and 0 on a CPU,
-            where they would only take from the network what they give.
+        workers: Processes that load pictures; 0 loads them in this one. When None, as many as there are cores if
+            pictures must be drawn, else 4 beside a GPU and 1 on a CPU.
         accelerator: As Fabric calls it: `cpu`, `cuda`, `auto`.
         save_every: Steps between checkpoints: what a kill loses at most.
         log_every: Steps between lines of the log.
@@ -101,14 +103,18 @@ def run(
         precision=recipe.precision,  # pyright: ignore
     )
     fabric.launch()
+    pictures = _open(data, str(fabric.device) if fabric.device.type == "cuda" else "cpu")
+    if workers is None:
+        drawers = -(-(os.cpu_count() or 1) // processes)
+        workers = drawers if not isinstance(pictures, ShardDataset) else 1 if fabric.device.type == "cpu" else 4
     task = _Task(
         fabric=fabric,
         hand=(open_hand() if hand is None else hand).to(fabric.device),
-        data=ShardDataset(*data),
+        data=pictures,
         val=ShardDataset(*val) if val else None,
         out=Path(out),
         seed=seed,
-        workers=workers if workers is not None else 0 if fabric.device.type == "cpu" else 4,
+        workers=workers,
         save_every=save_every,
         log_every=log_every,
         made_by=dict(made_by or {}),
@@ -129,7 +135,7 @@ class _Task:
 
     fabric: Fabric
     hand: HandModel
-    data: ShardDataset
+    data: Pictures
     val: ShardDataset | None
     out: Path
     seed: int
@@ -137,6 +143,15 @@ class _Task:
     save_every: int
     log_every: int
     made_by: dict[str, Any]
+
+
+def _open(sources: Sequence[str | Path], device: str) -> Pictures:
+    """Folders of shards and pictures to be drawn on a device, as one data set."""
+    folders = [source for source in sources if not str(source).startswith(PREFIX)]
+    stored = [ShardDataset(*folders)] if folders or not sources else []
+    drawn = [DrawnPictures.from_words(str(source)).on(device) for source in sources if source not in folders]
+    parts: list[Pictures] = [*stored, *drawn]
+    return JoinedPictures(*parts) if len(parts) > 1 else parts[0]
 
 
 def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str, Any]:
@@ -308,6 +323,7 @@ def _follow(kept: nn.Module, network: nn.Module, decay: float) -> None:
 
 def _pictures(batches: Batches, steps: range, task: _Task) -> Generator[HandSample, None, None]:
     """The batches of those steps, loaded ahead by other processes, which end when this generator is closed."""
+    draws_on_gpu = task.fabric.device.type == "cuda" and not isinstance(task.data, ShardDataset)
     loader = DataLoader(
         batches,
         sampler=steps,  # pyright: ignore
@@ -315,6 +331,7 @@ def _pictures(batches: Batches, steps: range, task: _Task) -> Generator[HandSamp
         num_workers=task.workers,
         prefetch_factor=4 if task.workers else None,
         worker_init_fn=leave_signals_to_the_parent,
+        multiprocessing_context="spawn" if task.workers and draws_on_gpu else None,  # CUDA does not survive a fork
         pin_memory=task.fabric.device.type == "cuda",
     )
     iterator = iter(loader)

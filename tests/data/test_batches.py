@@ -3,6 +3,8 @@
 import pytest
 import torch
 from data_helpers import make_sample
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ownhand.data.augment import Augmentation
 from ownhand.data.batches import Batches, in_order, permutation
@@ -35,16 +37,58 @@ def test_pictures_of_a_person_can_be_kept_together():
     assert len(person.unique_consecutive()) > 20
 
 
-@pytest.mark.parametrize("world", [1, 2])
-def test_each_epoch_sees_each_picture_once_over_all_processes(data, world):
-    ranks = [Batches(data, batch=4, seed=1, augmentation=STRONG, rank=r, world=world) for r in range(world)]
+class _Counted:
+    """Pictures that nobody looks at, five of each person."""
+
+    fingerprint = ""
+
+    def __init__(self, count, blocks):
+        self.subjects, self.blocks = torch.arange(count) // 5, blocks
+
+    def __len__(self):
+        return len(self.subjects)
+
+    def load(self, indices):
+        raise NotImplementedError
+
+    def only(self, fields):
+        return self
+
+
+@given(
+    world=st.integers(1, 7),
+    share=st.integers(1, 9),
+    count=st.integers(1, 40),
+    block=st.none() | st.integers(1, 12),
+    start=st.integers(0, 3),
+    data=st.data(),
+)
+def test_each_epoch_sees_each_picture_once_over_all_processes(world, share, count, block, start, data):
+    """Whatever divides what or does not: processes, batch, pictures, blocks; and from any step on."""
+    together = data.draw(st.integers(1, 4))
+    pictures = _Counted(count, None if block is None else torch.arange(count) // block)
+    options = {"batch": share * world, "seed": 1, "augmentation": STRONG, "together": together, "world": world}
+    ranks = [Batches(pictures, rank=rank, **options) for rank in range(world)]
     seen = []
-    for step in range(5):
+    for step in range(start, start + 2 + 3 * count // (share * world)):
         for rank in ranks:
             epochs, indices = rank.pictures(step)
-            assert len(indices) == 4 // world
+            assert len(indices) == share
             seen += zip(epochs, indices, strict=True)
-    assert sorted(seen) == [(epoch, index) for epoch in (0, 1) for index in range(10)]
+    assert len(set(seen)) == len(seen)
+    first, last = seen[0][0], seen[-1][0]
+    for epoch in range(first + 1, last):
+        assert sorted(index for e, index in seen if e == epoch) == list(range(count))
+    assert last > first + 1
+
+
+def test_what_is_in_a_block_follows_each_other_and_blocks_are_shuffled():
+    order = permutation(100, seed=0, epoch=0, blocks=torch.arange(100) // 8)
+    starts = [i for i in range(100) if i == 0 or order[i] != order[i - 1] + 1]
+    assert len(starts) in (11, 12, 13)
+    assert order[starts].tolist() != sorted(order[starts].tolist())
+    alone = permutation(100, seed=0, epoch=0, blocks=torch.arange(100))
+    assert torch.equal(alone.sort().values, torch.arange(100))
 
 
 def test_a_batch_depends_on_its_number_alone(data):

@@ -1,4 +1,4 @@
-"""The order in which training sees stored pictures: batch i is a function of i, so resuming needs one number."""
+"""The order in which training sees pictures: batch i is a function of i, so resuming needs one number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ownhand.data.augment import Augmentation, augment, draw
-from ownhand.data.dataset import ShardDataset
+from ownhand.data.pictures import Pictures
 from ownhand.data.sample import HandSample
 
 
@@ -36,7 +36,7 @@ class Batches(Dataset):
 
     def __init__(
         self,
-        data: ShardDataset,
+        data: Pictures,
         *,
         batch: int,
         seed: int,
@@ -70,10 +70,11 @@ class Batches(Dataset):
         return augment(self._data.load(indices), augmentation, draw(self._seed, epochs, indices))
 
     def _order(self, epoch: int) -> Tensor:
-        return permutation(len(self._data), self._seed, epoch, self._data.subjects, self._together)
+        data = self._data
+        return permutation(len(data), self._seed, epoch, data.subjects, self._together, data.blocks)
 
 
-def in_order(data: ShardDataset, *, batch: int, view: Augmentation, limit: int = 0) -> Iterator[HandSample]:
+def in_order(data: Pictures, *, batch: int, view: Augmentation, limit: int = 0) -> Iterator[HandSample]:
     """Pictures for validation, `limit` evenly taken ones or all for 0, seen as `view` says (`Augmentation.middle`)."""
     count = min(limit or len(data), len(data))
     for rows in (torch.arange(count) * len(data) // count).split(batch):
@@ -82,7 +83,12 @@ def in_order(data: ShardDataset, *, batch: int, view: Augmentation, limit: int =
 
 
 def permutation(
-    count: int, seed: int, epoch: int, subjects: Int[Tensor, "pictures"] | None = None, together: int = 1
+    count: int,
+    seed: int,
+    epoch: int,
+    subjects: Int[Tensor, "pictures"] | None = None,
+    together: int = 1,
+    blocks: Int[Tensor, "pictures"] | None = None,
 ) -> Int[Tensor, "pictures"]:
     """The order in which an epoch sees a data set: every picture once.
 
@@ -94,8 +100,12 @@ def permutation(
         epoch: Which epoch.
         subjects: Number of the person in each picture; needed if `together` is more than 1.
         together: How many pictures of one person follow each other (the last few of a person may be fewer).
+        blocks: Number of the block of each picture, from 0: blocks are shuffled, and what is in one follows each
+            other. Does not count where pictures of a person are kept together.
     """
     generator = torch.Generator().manual_seed(hash_seed(seed, epoch))
+    if together == 1 and blocks is not None:
+        return torch.randperm(int(blocks.max()) + 1, generator=generator)[blocks].argsort(stable=True)
     order = torch.randperm(count, generator=generator)
     if together == 1:
         return order

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from ownhand.data.pictures import FIELDS, check_fields
 from ownhand.data.sample import SINGLE, HandSample, Taken
-from ownhand.data.shards import FILES, VERSION, finished_shards, shard_path
+from ownhand.data.shards import FILES, finished_shards, shard_path
+from ownhand.data.verify import read_index, verify_tar
 from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandPose
 
@@ -47,7 +48,9 @@ class ShardDataset:
             each get numbers of their own, above those of the folders before.
     """
 
-    def __init__(self, *folders: str | Path, fields: Sequence[str] = ("labels", "depth")) -> None:
+    blocks = None
+
+    def __init__(self, *folders: str | Path, fields: Sequence[str] = FIELDS) -> None:
         """Open folders that `ShardWriter` or `write_shard` filled.
 
         Args:
@@ -86,17 +89,9 @@ class ShardDataset:
         self._maps: dict[int, mmap.mmap] = {}
 
     def _open(self, folder: Path, number: int) -> dict[str, np.ndarray]:
-        path, index = shard_path(folder, number), shard_path(folder, number, ".parquet")
-        table = pq.read_table(index)
-        facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        if facts.get("version") != str(VERSION):
-            raise ValueError(f"{index} is an index of version {facts.get('version')}, expected {VERSION}")
-        if not path.exists():
-            raise ValueError(f"shard {path} is missing, but its index is there")
-        if path.stat().st_size != int(facts["bytes"]):
-            raise ValueError(f"shard {path} has {path.stat().st_size} bytes, expected {facts['bytes']}: it is damaged")
-        self._paths.append(path)
-        self._checksums.append(facts["sha256"])
+        table, checksum = read_index(folder, number)
+        self._paths.append(shard_path(folder, number))
+        self._checksums.append(checksum)
         return {name: _array(table.column(name).combine_chunks()) for name in table.column_names}
 
     def __len__(self) -> int:
@@ -160,9 +155,7 @@ class ShardDataset:
             ValueError: One is damaged.
         """
         for path, checksum in zip(self._paths, self._checksums, strict=True):
-            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                if hashlib.sha256(content).hexdigest() != checksum:
-                    raise ValueError(f"shard {path} is damaged: its SHA-256 is not the recorded one")
+            verify_tar(path, checksum)
 
     def _decoded(self, name: str, index: int) -> np.ndarray:
         shard = int(self._shard[index])
@@ -183,8 +176,7 @@ class ShardDataset:
 
 
 def _chosen(columns: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
-    if unknown := set(fields) - {"labels", "depth"}:
-        raise ValueError(f"fields may be labels and depth, not {', '.join(sorted(unknown))}")
+    check_fields(fields)
     return [name for name in FILES if f"{name}_offset" in columns and name in ("image", *fields)]
 
 

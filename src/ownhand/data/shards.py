@@ -5,13 +5,17 @@
 
 Both are written beside and renamed, the index last: a shard exists if its index does. A killed writer loses the shard
 it was at, and the next one starts with that shard. Any tar reader can open the shards; ours never scans them.
+
+The index keeps the tar's SHA-256 and a checksum of each of its own pages: damage to pictures or numbers is noticed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
+import socket
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -42,6 +46,12 @@ def finished_shards(folder: str | Path) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
+def remove_shard(folder: str | Path, number: int) -> None:
+    """Remove a shard, its index first: whatever stops this, the shard counts as unfinished."""
+    for ending in (".parquet", ".tar"):
+        shard_path(Path(folder), number, ending).unlink(missing_ok=True)
+
+
 def write_shard(folder: str | Path, number: int, samples: Iterable[HandSample], *, quality: int | None = 95) -> int:
     """Write one shard, unless it is there already. Processes may write different shards of one folder at once.
 
@@ -65,6 +75,10 @@ def write_shard(folder: str | Path, number: int, samples: Iterable[HandSample], 
         for sample in samples:
             shard.add(sample)
         return shard.finish()
+    except FileNotFoundError:
+        if index.exists():  # another process finished the same shard meanwhile, and removed what it no longer needs
+            return pq.read_metadata(index).num_rows
+        raise
     finally:
         shard.discard()
 
@@ -124,12 +138,13 @@ class ShardWriter:
 
 
 class _Shard:
-    """A shard that is being written."""
+    """A shard that is being written, to files of this process's own."""
 
     def __init__(self, folder: Path, number: int, quality: int | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = shard_path(folder, number), shard_path(folder, number, ".parquet")
-        self._tmp = tuple(path.with_name(f".{path.name}.tmp") for path in self._paths)
+        whose = f"{socket.gethostname()}-{os.getpid()}"
+        self._tmp = tuple(path.with_name(f".{path.name}.{whose}.tmp") for path in self._paths)
         self._quality = quality
         self._tar = tarfile.open(self._tmp[0], "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
         self._rows: list[dict] = []
@@ -159,9 +174,13 @@ class _Shard:
         content = self._tmp[0].read_bytes()
         columns = {name: _column([row[name] for row in self._rows]) for name in self._rows[0]}
         facts = {"version": str(VERSION), "sha256": hashlib.sha256(content).hexdigest(), "bytes": str(len(content))}
-        pq.write_table(pa.table(columns).replace_schema_metadata(facts), self._tmp[1], compression="zstd")
+        table = pa.table(columns).replace_schema_metadata(facts)
+        pq.write_table(table, self._tmp[1], compression="zstd", write_page_checksum=True)
         for tmp, path in zip(self._tmp, self._paths, strict=True):
             tmp.replace(path)
+        for path in self._paths:
+            for left in path.parent.glob(f".{path.name}.*.tmp"):  # by writers that were killed
+                left.unlink(missing_ok=True)
         return len(self)
 
     def discard(self) -> None:
