@@ -71,7 +71,8 @@ def repaired(
     depth, gap, waiting = np.zeros(len(R)), np.zeros(len(R)), np.arange(len(R))
     for step in range(STEPS + 1):
         hand = _Bent(shaped[waiting], R[waiting])
-        rows = [_rows(hand, k, touching[waiting[k]]) for k in range(len(waiting))]
+        sunk = _sunk(hand.verts)
+        rows = [_rows(hand, k, sunk[k], touching[waiting[k]]) for k in range(len(waiting))]
         depth[waiting], gap[waiting] = (np.array([row[part] for row in rows]) for part in (0, 1))
         bad = (depth[waiting] > DEEPEST) | (gap[waiting] > APART)
         if step == STEPS or not bad.any():
@@ -85,7 +86,7 @@ def repaired(
 def penetration(R_parent_joint: Float[Tensor, "n 15 3 3"], shape: Float[Tensor, "n shapes"]) -> Float[Array, "n"]:
     """How deep each hand sinks into itself at worst [m]."""
     hand = _Bent(open_hand().shaped(shape.float()), R_parent_joint.float())
-    return np.array([_sunk(verts).max() for verts in hand.verts])
+    return _sunk(hand.verts).max(-1)
 
 
 def unmoved(R_parent_joint: Float[Tensor, "n 15 3 3"]) -> HandPose:
@@ -115,13 +116,12 @@ class _Bent:
         self.plucker = np.concatenate([axis, np.cross(origin[:, joints], axis)], -1)
 
 
-def _rows(hand: _Bent, k: int, touching: Array) -> tuple[float, float, Array, Array, Array, Array]:
+def _rows(hand: _Bent, k: int, sunk: Array, touching: Array) -> tuple[float, float, Array, Array, Array, Array]:
     """Depth and gap [m] of hand k, and what is to move: vertices, their part and the other, and wanted motion.
 
     The motion of vertices relative to the other part is along a direction, both as Plücker coordinates [rows 6].
     """
     verts, normals, part = hand.verts[k], _rest_normals(), _parts()
-    sunk = _sunk(verts)
     deep = np.argsort(-sunk)[:ROWS]
     deep = deep[sunk[deep] > PRESSED] if sunk[deep[0]] > DEEPEST else deep[:0]
     near = verts[deep] @ verts.T
@@ -169,7 +169,7 @@ def _turned(R_parent_joint: Tensor, turns: Tensor) -> Tensor:
     return R[..., 2, :, :] @ R[..., 1, :, :] @ R[..., 0, :, :]
 
 
-def _sunk(verts: Float[Array, "verts 3"]) -> Float[Array, "verts"]:
+def _sunk(verts: Float[Array, "n verts 3"]) -> Float[Array, "n verts"]:
     return self_penetration_depth(verts, _parts_surface(), ignore=_NEIGHBOURS)
 
 

@@ -5,7 +5,7 @@ Angles are in degrees inside this file. A hand is an array [5 fingers, 3 joints,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -46,19 +46,21 @@ def sample_poses(n: int, seed: int, axes: Float[Tensor, "15 3 3"], *, first: int
     Raises:
         ValueError: A negative number.
     """
-    return touching_poses(n, seed, axes, first=first)[0]
+    if min(n, seed, first) < 0:
+        raise ValueError(f"n, seed and first must not be negative, got {n}, {seed}, {first}")
+    return touching_poses(range(first, first + n), seed, axes)[0]
 
 
 def touching_poses(
-    n: int, seed: int, axes: Float[Tensor, "15 3 3"], *, first: int = 0
+    indices: Iterable[int], seed: int, axes: Float[Tensor, "15 3 3"]
 ) -> tuple[Float[Tensor, "n 15 3 3"], Int[Array, "n pairs 2"]]:
-    """Likewise, and which parts are to touch: 0 is the palm, others hang on joints 1 to 15; pairs (0, 0) are none."""
-    if min(n, seed, first) < 0:
-        raise ValueError(f"n, seed and first must not be negative, got {n}, {seed}, {first}")
-    angles, touching = np.zeros((n, 15, 3), np.float32), np.zeros((n, PAIRS, 2), int)
-    for i in range(n):
-        angles[i], touching[i] = sample_hand(np.random.default_rng((seed, first + i)))
-    return rotations_from_angles(torch.from_numpy(angles), axes), touching
+    """Poses of the given indices, and which parts are to touch.
+
+    Parts are numbers: 0 is the palm, others hang on joints 1 to 15; pairs (0, 0) are none.
+    """
+    hands = [sample_hand(np.random.default_rng((seed, int(index)))) for index in indices]
+    angles = torch.from_numpy(np.stack([angles for angles, _ in hands]).astype(np.float32))
+    return rotations_from_angles(angles, axes), np.stack([touching for _, touching in hands])
 
 
 def sample_angles(rng: Rng) -> Float[Array, "15 3"]:

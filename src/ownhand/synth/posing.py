@@ -88,8 +88,7 @@ def natural_poses(
     chosen = torch.empty(count, 15, 3, 3)
     waiting = np.arange(count)
     for attempt in range(TRIES):
-        drawn = [touching_poses(1, _pose_seed(seed, attempt), axes, first=first + int(k)) for k in waiting]
-        R, touching = torch.cat([R for R, _ in drawn]), np.concatenate([pairs for _, pairs in drawn])
+        R, touching = touching_poses(first + waiting, _pose_seed(seed, attempt), axes)
         chosen[waiting], depth, _ = repaired(R, shape[waiting], touching)
         waiting = waiting[depth > DEEPEST]
         if not len(waiting):
