@@ -22,6 +22,8 @@ wp.set_module_options(OPTIONS)
 
 Array = np.ndarray
 MAX_CROSSINGS = 32
+TOGETHER = 32  # poses in one search; more would lie so far apart that rounding shows
+TILT = wp.constant(0.07)  # of a second ray against the normal, that confirms the first
 
 
 def signed_distance(
@@ -79,21 +81,27 @@ def self_penetration_depth(
             ignored[a, b] = ignored[b, a] = 1
 
     poses = flat.reshape(-1, verts.shape[-2], 3)
-    n = len(poses)
+    chunks = [poses[first : first + TOGETHER] for first in range(0, len(poses), TOGETHER)]
+    return np.concatenate([_depths(chunk, surface, ignored, device) for chunk in chunks]).reshape(verts.shape[:-1])
+
+
+def _depths(poses: Array, surface: Surface, ignored: Array, device: str) -> Array:
+    """Depth [n v] of the vertices of poses [n v 3] side by side; `ignored` [parts parts] is 1 for neighbours."""
+    n, vertices = poses.shape[:2]
     copies = 1 << (n - 1).bit_length()
-    parts = kept(surface, ("parts", copies), partial(_Parts, surface, copies, verts.shape[-2]))
+    parts = kept(surface, ("parts", copies), partial(_Parts, surface, copies, vertices))
     size = np.ptp(poses, axis=1).max()
     poses = np.concatenate([poses, np.repeat(poses[-1:], copies - n, 0)]) + parts.cells[:, None] * (3 * size)
     flat = np.ascontiguousarray(poses.reshape(-1, 3), np.float32)
     tree = search_tree(parts.whole, flat, device)
     low, high = (wp.array(box, dtype=wp.vec3, ndim=2, device=device) for box in parts.boxes(poses))
-    ignored_there = wp.array(ignored[np.ix_(range(count), parts.labels)], dtype=wp.int32, device=device)
+    ignored_there = wp.array(ignored[:, parts.labels], dtype=wp.int32, device=device)
     part_of_vertex = uploaded(parts.whole, "part_of_vertex", parts.of_vertex, wp.int32, device)
     exit_face = empty(len(flat), wp.int32, device)
     exit_distance = empty(len(flat), float, device)
     inputs = [tree.id, smooth_normals(parts.whole, tree), part_of_vertex, ignored_there, low, high]
     outputs = [exit_face, exit_distance]
-    wp.launch(_exits, len(flat), [*inputs, verts.shape[-2], 2 * size, MAX_CROSSINGS, *outputs], device=device)
+    wp.launch(_exits, len(flat), [*inputs, vertices, 2 * size, MAX_CROSSINGS, *outputs], device=device)
     depth = np.zeros(len(flat), np.float32)
     left: Array = exit_face.numpy()  # type: ignore[assignment]
     found = np.flatnonzero(left >= 0).astype(np.int32)
@@ -113,7 +121,7 @@ def self_penetration_depth(
         ]
         wp.launch(_depth_behind_parts, len(found), inputs, device=device)
         depth[found] = depths.numpy()
-    return depth.reshape(copies, -1)[:n].reshape(verts.shape[:-1])
+    return depth.reshape(copies, vertices)[:n]
 
 
 class _Parts:
@@ -170,6 +178,30 @@ def _signed_distance(
     distance[i] = q.sign * wp.length(p - points[i])
 
 
+@wp.func
+@no_type_check
+def _way_out(mesh: wp.uint64, start: wp.vec3, direction: wp.vec3, far: float, limit: int):
+    """How often more a ray leaves the mesh than it enters it, the first face by which it leaves, and how far that is."""
+    step = float(1.0e-5)
+    travelled = float(step)
+    balance = int(0)
+    first = int(-1)
+    distance = float(0.0)
+    for _ in range(limit):
+        q = wp.mesh_query_ray(mesh, start + direction * travelled, direction, far)
+        if not q.result:
+            break
+        travelled += q.t + step
+        if wp.dot(q.normal, direction) > 0.0:
+            balance += 1
+            if first < 0:
+                first = q.face
+                distance = travelled
+        else:
+            balance -= 1
+    return balance, first, distance
+
+
 @wp.kernel
 @no_type_check
 def _exits(
@@ -201,24 +233,15 @@ def _exits(
                 inside = wp.min(start - low[copy, k], high[copy, k] - start)
                 near += wp.where(wp.min(inside) >= 0.0, 1, 0)
     if near > 0:
-        step = 1.0e-5
-        direction = normals[i]
-        travelled = float(step)
-        balance = int(0)
-        first = int(-1)
-        for _ in range(limit):
-            q = wp.mesh_query_ray(mesh, start + direction * travelled, direction, far)
-            if not q.result:
-                break
-            travelled += q.t + step
-            if wp.dot(q.normal, direction) > 0.0:
-                balance += 1
-                if first < 0:
-                    first = q.face
-                    distance[i] = travelled
-            else:
-                balance -= 1
-        face[i] = wp.where(balance > 0, first, -1)
+        normal = normals[i]
+        balance, first, travelled = _way_out(mesh, start, normal, far, limit)
+        if balance > 0:
+            # A ray through an edge may miss both its faces; hardly ever do two.
+            sideways = wp.vec3(normal[1], normal[2], normal[0])
+            again, _face, _length = _way_out(mesh, start, wp.normalize(normal + TILT * sideways), far, limit)
+            if again > 0:
+                face[i] = first
+                distance[i] = travelled
 
 
 @wp.kernel
