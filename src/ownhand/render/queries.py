@@ -90,20 +90,22 @@ def _depths(poses: Array, surface: Surface, ignored: Array, device: str) -> Arra
     n, vertices = poses.shape[:2]
     copies = 1 << (n - 1).bit_length()
     parts = kept(surface, ("parts", copies), partial(_Parts, surface, copies, vertices))
-    size = np.ptp(poses, axis=1).max()
-    poses = np.concatenate([poses, np.repeat(poses[-1:], copies - n, 0)]) + parts.cells[:, None] * (3 * size)
+    low, high = parts.boxes(poses)
+    size = (high.max(1) - low.min(1)).max()
+    apart = 3 * size * parts.cells[:, None]
+    poses = np.concatenate([poses, np.repeat(poses[-1:], copies - n, 0)]) + apart
     flat = np.ascontiguousarray(poses.reshape(-1, 3), np.float32)
     tree = search_tree(parts.whole, flat, device)
-    low, high = (wp.array(box, dtype=wp.vec3, ndim=2, device=device) for box in parts.boxes(poses))
+    low, high = (wp.array(box + apart[:n], dtype=wp.vec3, device=device) for box in (low, high))
     ignored_there = wp.array(ignored[:, parts.labels], dtype=wp.int32, device=device)
     part_of_vertex = uploaded(parts.whole, "part_of_vertex", parts.of_vertex, wp.int32, device)
     exit_face = empty(len(flat), wp.int32, device)
     exit_distance = empty(len(flat), float, device)
     inputs = [tree.id, smooth_normals(parts.whole, tree), part_of_vertex, ignored_there, low, high]
     outputs = [exit_face, exit_distance]
-    wp.launch(_exits, len(flat), [*inputs, vertices, 2 * size, MAX_CROSSINGS, *outputs], device=device)
+    wp.launch(_exits, n * vertices, [*inputs, vertices, 2 * size, MAX_CROSSINGS, *outputs], device=device)
     depth = np.zeros(len(flat), np.float32)
-    left: Array = exit_face.numpy()  # type: ignore[assignment]
+    left: Array = exit_face.numpy()[: n * vertices]  # type: ignore[assignment]
     found = np.flatnonzero(left >= 0).astype(np.int32)
     found = found[ignored[parts.of_vertex[found], parts.of_face[left[found]]] == 0]
     if len(found):
@@ -149,7 +151,7 @@ class _Parts:
         self._members, self._starts = np.concatenate(used), np.cumsum([0, *map(len, used[:-1])])
 
     def boxes(self, poses: Array) -> tuple[Array, Array]:
-        """Lowest and highest corners [copies parts 3] of the parts of each copy [copies v 3]."""
+        """Lowest and highest corners [n parts 3] of the parts in each pose [n v 3]."""
         members = np.ascontiguousarray(poses[:, self._members].transpose(0, 2, 1))
         low, high = (f.reduceat(members, self._starts, axis=-1) for f in (np.minimum, np.maximum))
         return np.ascontiguousarray(low.transpose(0, 2, 1)), np.ascontiguousarray(high.transpose(0, 2, 1))

@@ -8,6 +8,7 @@ between them (Plücker coordinates of the axes).
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import roma
@@ -72,12 +73,13 @@ def repaired(
     for step in range(STEPS + 1):
         hand = _Bent(shaped[waiting], R[waiting])
         sunk = _sunk(hand.verts)
-        rows = [_rows(hand, k, sunk[k], touching[waiting[k]]) for k in range(len(waiting))]
-        depth[waiting], gap[waiting] = (np.array([row[part] for row in rows]) for part in (0, 1))
-        bad = (depth[waiting] > DEEPEST) | (gap[waiting] > APART)
-        if step == STEPS or not bad.any():
+        gaps = [_gaps(hand, k, touching[waiting[k]]) for k in range(len(waiting))]
+        depth[waiting] = sunk.max(-1)
+        gap[waiting] = [max((row.wanted[0] for row in some), default=0.0) for some in gaps]
+        bad = np.flatnonzero((depth[waiting] > DEEPEST) | (gap[waiting] > APART))
+        if step == STEPS or not len(bad):
             break
-        turns = np.stack([_turns(hand, k, *rows[k][2:]) for k in np.flatnonzero(bad)])
+        turns = np.stack([_turns(hand, k, [*_pushes(hand, k, sunk[k]), *gaps[k]]) for k in bad])
         waiting = waiting[bad]
         R[waiting] = _turned(R[waiting], torch.from_numpy(turns))
     return R, depth, gap
@@ -116,42 +118,57 @@ class _Bent:
         self.plucker = np.concatenate([axis, np.cross(origin[:, joints], axis)], -1)
 
 
-def _rows(hand: _Bent, k: int, sunk: Array, touching: Array) -> tuple[float, float, Array, Array, Array, Array]:
-    """Depth and gap [m] of hand k, and what is to move: vertices, their part and the other, and wanted motion.
+class _Motions(NamedTuple):
+    """Vertices that are to move relative to another part.
 
-    The motion of vertices relative to the other part is along a direction, both as Plücker coordinates [rows 6].
+    Attributes:
+        points: Where they are [rows 3] m.
+        along: Direction of the motion [rows 3].
+        part, other: What they are on, and relative to what they are to move [rows].
+        wanted: How far [rows] m.
     """
-    verts, normals, part = hand.verts[k], _rest_normals(), _parts()
-    deep = np.argsort(-sunk)[:ROWS]
-    deep = deep[sunk[deep] > PRESSED] if sunk[deep[0]] > DEEPEST else deep[:0]
-    near = verts[deep] @ verts.T
-    near = np.where(_FOREIGN[part[deep]][:, part], (verts**2).sum(1) - 2 * near, np.inf).argmin(1)
-    mine, others, points = [part[deep]], [part[near]], [verts[deep]]
-    along = [-np.einsum("rab,rb->ra", hand.R[k][part[deep]], normals[deep])]
-    wanted, widest = [sunk[deep] - PRESSED], 0.0
+
+    points: Array
+    along: Array
+    part: Array
+    other: Array
+    wanted: Array
+
+
+def _pushes(hand: _Bent, k: int, sunk: Array) -> list[_Motions]:
+    """The deepest vertices of hand k move out of the part next to them, against their own normals."""
+    deep = np.argpartition(-sunk, ROWS)[:ROWS]
+    deep = deep[sunk[deep] > PRESSED] if sunk.max() > DEEPEST else deep[:0]
+    if not len(deep):
+        return []
+    verts, part = hand.verts[k], _parts()
+    distance = (verts**2).sum(1) - 2 * verts[deep] @ verts.T
+    near = np.where(_FOREIGN[part[deep]][:, part], distance, np.inf).argmin(1)
+    along = -np.einsum("rab,rb->ra", hand.R[k][part[deep]], _rest_normals()[deep])
+    return [_Motions(verts[deep], along, part[deep], part[near], sunk[deep] - PRESSED)]
+
+
+def _gaps(hand: _Bent, k: int, touching: Array) -> list[_Motions]:
+    """Parts of hand k that are to touch but do not move towards each other, at their nearest vertices."""
+    found, verts = [], hand.verts[k]
     for a, b in touching[touching.any(-1)]:
         on_a, on_b = _members(a), _members(b)
         distance = (verts[on_b] ** 2).sum(1) - 2 * verts[on_a] @ verts[on_b].T + (verts[on_a] ** 2).sum(1)[:, None]
         i, j = np.unravel_index(distance.argmin(), distance.shape)
-        normal = hand.R[k][b] @ normals[on_b[j]]
-        gap = normal @ (verts[on_a[i]] - verts[on_b[j]])
-        widest = max(widest, gap)
-        if gap > PRESSED:
-            mine.append(np.array([a]))
-            others.append(np.array([b]))
-            points.append(verts[on_a[i]][None])
-            along.append(-normal[None])
-            wanted.append(np.array([gap + PRESSED]))
-    point, direction = np.concatenate(points), np.concatenate(along)
-    lines = np.concatenate([np.cross(point, direction), direction], -1)
-    return float(sunk.max()), float(widest), lines, np.concatenate(mine), np.concatenate(others), np.concatenate(wanted)
+        point, normal = verts[on_a[i]], hand.R[k][b] @ _rest_normals()[on_b[j]]
+        gap = normal @ (point - verts[on_b[j]])
+        if gap > 0:
+            found.append(_Motions(point[None], -normal[None], np.array([a]), np.array([b]), np.array([gap])))
+    return found
 
 
-def _turns(hand: _Bent, k: int, lines: Array, mine: Array, others: Array, wanted: Array) -> Array:
+def _turns(hand: _Bent, k: int, motions: list[_Motions]) -> Array:
     """Angles [15 3] by which the joints of hand k turn to move vertices as wanted [rad]."""
-    moves = _moved_by()
-    jacobian = (lines @ hand.plucker[k].T * (moves[mine] - moves[others])) @ _shares()
-    weighted = jacobian * wanted[:, None] / wanted.sum()
+    points, along, part, other, wanted = map(np.concatenate, zip(*motions, strict=True))
+    moves = _moved_by()[part] - _moved_by()[other]
+    lines = np.concatenate([np.cross(points, along), along], -1)
+    jacobian = (lines @ hand.plucker[k].T * moves) @ _shares()
+    weighted = jacobian * (wanted / wanted.sum())[:, None]
     normal_matrix = jacobian.T @ weighted + DAMPING**2 * np.eye(jacobian.shape[1])
     free = np.clip(np.linalg.solve(normal_matrix, weighted.T @ wanted), -LARGEST_TURN, LARGEST_TURN)
     angles = np.zeros((15, 3), np.float32)
