@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -53,6 +54,11 @@ class JointLimits(TensorStruct):
     def angles(self, R_parent_joint: Float[Tensor, "*batch 15 3 3"]) -> Float[Tensor, "*batch 15 3"]:
         """Twist, abduction and flexion in this reading: R = R_flexion R_abduction R_twist [rad]."""
         return _angles(self.axes.mT @ R_parent_joint @ self.axes) * self.sign
+
+    def rotations(self, angles: Float[Tensor, "*batch 15 3"]) -> Float[Tensor, "*batch 15 3 3"]:
+        """Joint rotations of such angles [rad]."""
+        R = roma.rotvec_to_rotmat(angles[..., None] * self.axes.mT)
+        return R[..., FLEXION, :, :] @ R[..., ABDUCTION, :, :] @ R[..., TWIST, :, :]
 
     def residuals(self, R_parent_joint: Float[Tensor, "*batch 15 3 3"]) -> Float[Tensor, "*batch 15 3"]:
         """How far beyond its limits each joint is, in units of sigma, signed."""

@@ -85,6 +85,17 @@ def repaired(
     return R, depth, gap
 
 
+def turns_apart(
+    R_parent_joint: Float[Tensor, "n 15 3 3"], shape: Float[Tensor, "n shapes"]
+) -> tuple[Float[Array, "n"], Float[Array, "n 15 3"]]:
+    """How deep each hand sinks into itself [m], and one step out of it: angles as `open_hand_limits` reads them."""
+    hand = _Bent(open_hand().shaped(shape.float()), R_parent_joint.float())
+    sunk, turns = _sunk(hand.verts), np.zeros((len(shape), 15, 3), np.float32)
+    for k in np.flatnonzero(sunk.max(-1) > DEEPEST):
+        turns[k] = _turns(hand, k, _pushes(hand, k, sunk[k]))
+    return sunk.max(-1), turns
+
+
 def penetration(R_parent_joint: Float[Tensor, "n 15 3 3"], shape: Float[Tensor, "n shapes"]) -> Float[Array, "n"]:
     """How deep each hand sinks into itself at worst [m]."""
     hand = _Bent(open_hand().shaped(shape.float()), R_parent_joint.float())
@@ -104,7 +115,7 @@ class _Bent:
 
     def __init__(self, shaped: ShapedHand, R_parent_joint: Tensor) -> None:
         n = len(R_parent_joint)
-        limits, axes = _limits(), given(open_hand().axes, "anatomical axes")
+        limits, axes = open_hand_limits(), given(open_hand().axes, "anatomical axes")
         self.verts = shaped.posed(unmoved(R_parent_joint)).verts.numpy()
         root = torch.eye(3).expand(n, 1, 3, 3)
         T = forward_kinematics(torch.cat([root, R_parent_joint], 1), shaped.joints_16, PARENTS_16)
@@ -179,11 +190,10 @@ def _turns(hand: _Bent, k: int, motions: list[_Motions]) -> Array:
 
 def _turned(R_parent_joint: Tensor, turns: Tensor) -> Tensor:
     """Poses with other angles, no further beyond the limits than before."""
-    limits, axes = _limits(), given(open_hand().axes, "anatomical axes")
+    limits = open_hand_limits()
     before = limits.angles(R_parent_joint)
     after = torch.minimum(torch.maximum(before + turns, limits.low.minimum(before)), limits.high.maximum(before))
-    R = roma.rotvec_to_rotmat(after[..., None] * axes.mT)
-    return R[..., 2, :, :] @ R[..., 1, :, :] @ R[..., 0, :, :]
+    return limits.rotations(after)
 
 
 def _sunk(verts: Float[Array, "n verts 3"]) -> Float[Array, "n verts"]:
@@ -222,7 +232,8 @@ def _moved_by() -> Array:
 
 
 @lru_cache(maxsize=1)
-def _limits() -> JointLimits:
+def open_hand_limits() -> JointLimits:
+    """Limits of the open hand's joints, and the angles that they are about."""
     return JointLimits.of(joint_limits(), given(open_hand().axes, "anatomical axes"))
 
 
