@@ -183,7 +183,7 @@ def _signed_distance(
 @wp.func
 @no_type_check
 def _way_out(mesh: wp.uint64, start: wp.vec3, direction: wp.vec3, far: float, limit: int):
-    """How often more a ray leaves the mesh than it enters it, the first face by which it leaves, and how far that is."""
+    """How much more often a ray leaves the mesh than it enters it, the first face it leaves by, and how far that is."""
     step = float(1.0e-5)
     travelled = float(step)
     balance = int(0)

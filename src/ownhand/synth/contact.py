@@ -162,7 +162,7 @@ def _pushes(hand: _Bent, k: int, sunk: Array) -> list[_Motions]:
 def _gaps(hand: _Bent, k: int, touching: Array) -> list[_Motions]:
     """Parts of hand k that are to touch but do not move towards each other, at their nearest vertices."""
     found, verts = [], hand.verts[k]
-    for a, b in touching[touching.any(-1)]:
+    for a, b in touching[touching.any(-1)].tolist():
         on_a, on_b = _members(a), _members(b)
         distance = (verts[on_b] ** 2).sum(1) - 2 * verts[on_a] @ verts[on_b].T + (verts[on_a] ** 2).sum(1)[:, None]
         i, j = np.unravel_index(distance.argmin(), distance.shape)

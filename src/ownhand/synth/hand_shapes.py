@@ -1,8 +1,9 @@
 """Named hand shapes: tables of how fingers and thumb stand [degrees] and which parts touch.
 
-Fingers are letters, index to little, that `FINGERS` spells out. Parts that touch are named by finger (t, i, m, r, l) and
-segment (1 next to the palm, 3 the end), the palm by p. What touches is solved for the mean hand; `contact.repaired`
-fits it to others.
+Fingers are letters, index to little, that `FINGERS` spells out. Parts that touch are named by finger (t, i, m, r, l)
+and segment (1 next to the palm, 3 the end), the palm by p. Angles are for the mean hand, within a few degrees;
+`contact.repaired` fits them to everybody. The alphabet is the American one (its R, with crossed fingers, is missing;
+J, P, Q and Z are I, K, G and 1 in motion or turned).
 """
 
 from __future__ import annotations
@@ -142,7 +143,9 @@ FISTS = {
     "thumb at side": LETTERS["a"],
     "thumb along": HandShape("ffff", "key", touching=("t3 i1",)),
     "loose": HandShape("llll", "on middle", touching=("t3 m3", "t3 i3")),
-    "thumb inside": HandShape("mmmm", "inside", 0, ("t3 p", "m3 t3"), {1: (70, 94), 2: (69, 84), 3: (66, 89), 4: (60, 79)}),
+    "thumb inside": HandShape(
+        "mmmm", "inside", 0, ("t3 p", "m3 t3"), {1: (70, 94), 2: (69, 84), 3: (66, 89), 4: (60, 79)}
+    ),
 }
 PINCHES = {  # how the other fingers stand varies: `poses` draws it
     "index": _pinch(1, "orrr", "to index"),
