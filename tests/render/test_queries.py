@@ -49,6 +49,16 @@ def test_two_fingers_penetrate_by_their_overlap(overlap):
     assert self_penetration_depth(verts, surface).max() == pytest.approx(overlap, abs=2.5e-4)
 
 
+def test_poses_searched_together_give_what_each_gives_alone():
+    first, surface = joined(ball(0.02, 0), ball(0.015, 0.031))
+    poses = np.stack([first, joined(ball(0.02, 0), ball(0.015, 0.04))[0], np.add(first, [0.5, 0, 0])]).astype(
+        np.float32
+    )
+    alone = np.stack([self_penetration_depth(pose, surface) for pose in poses])
+    assert np.allclose(self_penetration_depth(poses, surface), alone, atol=2e-6)
+    assert self_penetration_depth(np.repeat(poses, 20, 0), surface).shape == (60, len(first))
+
+
 def test_neighbouring_parts_may_overlap():
     verts, surface = joined(finger(0), finger(0.012))
     assert self_penetration_depth(verts, surface, ignore=[(1, 0)]).max() == 0

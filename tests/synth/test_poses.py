@@ -5,12 +5,17 @@ import pytest
 import roma
 import torch
 
-from ownhand.hand.anatomy import FLEXION, joint_limits
+from ownhand.hand.anatomy import FLEXION, joint_limits, rotations_from_angles
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandPose
+from ownhand.render import Surface, signed_distance
+from ownhand.synth import hand_shapes
+from ownhand.synth.contact import DEEPEST, open_hand_limits, penetration, repaired, unmoved
 from ownhand.synth.population import draw_people
-from ownhand.synth.poses import sample_angles, sample_poses
-from ownhand.synth.posing import DEEPEST, penetration
+from ownhand.synth.poses import parts, sample_angles, sample_poses, shape_angles, touching_poses
+from ownhand.synth.posing import natural_poses
+
+TABLES = ("LETTERS", "DIGITS", "GESTURES", "FISTS", "PINCHES", "GRASPS")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +65,60 @@ def test_thumb_meets_each_fingertip_and_also_lies_wide(hand):
     assert tips[:, 0, 1].min() < -0.005  # across the palm
 
 
-def test_few_hands_sink_into_themselves(hand):
-    shape, R = draw_people(100, seed=1)[0], sample_poses(100, 6, hand.axes)
-    assert (penetration(R, shape) > DEEPEST).mean() < 0.08
+def test_natural_poses_do_not_sink_into_themselves():
+    shape = draw_people(8, seed=1)[0].repeat_interleave(32, 0)
+    R = torch.cat([natural_poses(6, first, 32, shape[first : first + 32]) for first in range(0, len(shape), 32)])
+    assert (penetration(R, shape) > DEEPEST).mean() < 0.005
+
+
+def test_repair_moves_few_degrees_and_keeps_within_the_limits(hand):
+    shape = draw_people(96, seed=2)[0]
+    R, touching = touching_poses(range(96), 9, hand.axes)
+    before = penetration(R, shape)
+    after, depth, _ = repaired(R, shape, touching)
+    assert (before > DEEPEST).mean() > 0.05
+    assert (depth > DEEPEST).mean() <= 0.03
+    free = torch.from_numpy((before <= DEEPEST) & ~touching.any((1, 2)))
+    assert torch.equal(after[free], R[free])
+    limits = open_hand_limits()
+    moved = torch.rad2deg((limits.angles(after) - limits.angles(R)).abs().amax((1, 2)))[before > DEEPEST]
+    assert moved.mean() < 8
+    assert limits.residuals(after).abs().max() < 1e-4
+
+
+def test_parts_that_are_to_touch_do(hand):
+    """Within 2 mm, measured from the skin of one to the surface of the other."""
+    shape = draw_people(96, seed=3)[0]
+    R, touching = touching_poses(range(96), 10, hand.axes)
+    R, depth, _ = repaired(R, shape, touching)
+    verts = hand.shaped(shape).posed(unmoved(R)).verts.numpy()
+    part, of_face = hand.skin_weights.argmax(1).numpy(), hand.skin_weights[hand.faces].sum(1).argmax(1)
+    surfaces = [Surface(faces=hand.faces[of_face == k].numpy(), rest=hand.template.numpy()) for k in range(16)]
+    apart = [
+        np.abs(signed_distance(verts[k][part == a], verts[k], surfaces[b])[0]).min()
+        for k in np.flatnonzero(depth <= DEEPEST)
+        for a, b in touching[k][touching[k].any(-1)]
+    ]
+    assert len(apart) > 20
+    assert np.mean(np.array(apart) <= 0.002) >= 0.97
+
+
+def test_named_shapes_touch_without_sinking_on_the_mean_hand(hand):
+    shapes = [shape for table in TABLES for shape in getattr(hand_shapes, table).values()]
+    angles = np.deg2rad(np.stack([shape_angles(shape) for shape in shapes])).reshape(-1, 15, 3)
+    R = rotations_from_angles(torch.from_numpy(angles.astype(np.float32)), hand.axes)
+    touching = np.stack([parts(shape.touching) for shape in shapes])
+    _, depth, gap = repaired(R, torch.zeros(len(shapes), 10), touching)
+    assert depth.max() < 0.0015
+    assert gap.max() < 0.002
+
+
+def test_every_named_shape_stays_within_the_limits():
+    low, high = np.rad2deg(joint_limits().numpy()).transpose(2, 0, 1)
+    for table in TABLES:
+        for name, shape in getattr(hand_shapes, table).items():
+            angles = shape_angles(shape).reshape(15, 3)
+            assert ((angles >= low - 1e-3) & (angles <= high + 1e-3)).all(), (table, name)
 
 
 def test_negative_numbers_are_refused(hand):

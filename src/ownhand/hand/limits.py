@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -50,16 +51,25 @@ class JointLimits(TensorStruct):
         found = _angles(axes.mT @ rotations_from_angles(angles, axes) @ axes) * sign
         return cls(axes=axes, sign=sign, low=found.amin(0), high=found.amax(0), sigma=sigma)
 
+    def angles(self, R_parent_joint: Float[Tensor, "*batch 15 3 3"]) -> Float[Tensor, "*batch 15 3"]:
+        """Twist, abduction and flexion in this reading: R = R_flexion R_abduction R_twist [rad]."""
+        return _angles(self.axes.mT @ R_parent_joint @ self.axes) * self.sign
+
+    def rotations(self, angles: Float[Tensor, "*batch 15 3"]) -> Float[Tensor, "*batch 15 3 3"]:
+        """Joint rotations of such angles [rad]."""
+        R = roma.rotvec_to_rotmat(angles[..., None] * self.axes.mT)
+        return R[..., FLEXION, :, :] @ R[..., ABDUCTION, :, :] @ R[..., TWIST, :, :]
+
     def residuals(self, R_parent_joint: Float[Tensor, "*batch 15 3 3"]) -> Float[Tensor, "*batch 15 3"]:
         """How far beyond its limits each joint is, in units of sigma, signed."""
-        return self._beyond(_angles(self.axes.mT @ R_parent_joint @ self.axes))
+        return self._beyond(self.angles(R_parent_joint))
 
     def residuals_and_jacobian(
         self, R_parent_joint: Float[Tensor, "*batch 15 3 3"]
     ) -> tuple[Float[Tensor, "*batch 15 3"], Float[Tensor, "*batch 15 3 3"]]:
         """The residuals and how they follow R exp(delta), joint by joint [1/rad]."""
         angles = _angles(self.axes.mT @ R_parent_joint @ self.axes)
-        residuals = self._beyond(angles)
+        residuals = self._beyond(angles * self.sign)
         twist, abduction = angles[..., TWIST], angles[..., ABDUCTION]
         sin, cos, one, zero = twist.sin(), twist.cos(), torch.ones_like(twist), torch.zeros_like(twist)
         tan, secant = abduction.tan(), 1 / abduction.cos()
@@ -68,7 +78,6 @@ class JointLimits(TensorStruct):
         return residuals, rates * (residuals != 0)[..., None] / self.sigma
 
     def _beyond(self, angles: Tensor) -> Tensor:
-        angles = angles * self.sign
         return (angles - angles.clamp(self.low, self.high)) / self.sigma
 
 

@@ -23,6 +23,8 @@ wp.set_module_options(OPTIONS)
 
 Array = np.ndarray
 MAX_CROSSINGS = 32
+TOGETHER = 32  # poses in one search; more would lie so far apart that rounding shows
+TILT = wp.constant(0.07)  # of a second ray against the normal, that confirms the first
 
 
 def blocked(
@@ -69,12 +71,12 @@ def signed_distance(
 
 
 def self_penetration_depth(
-    verts: Float[Array, "v 3"],
+    verts: Float[Array, "*batch v 3"],
     surface: Surface,
     *,
     ignore: Collection[tuple[int, int]] = (),
     device: str = "cpu",
-) -> Float[Array, "v"]:
+) -> Float[Array, "*batch v"]:
     """How deep each vertex lies inside another part of its own mesh [m]; 0 outside.
 
     A vertex is inside when a ray along its normal leaves the mesh more often than it enters it. Its depth is the
@@ -83,7 +85,7 @@ def self_penetration_depth(
     counts are looked at.
 
     Args:
-        verts: Vertex positions [m].
+        verts: Vertex positions [m]; several poses of the mesh at once cost less than one by one.
         surface: Topology; `labels` are the parts of the faces. With `rest`, the search trees are refitted.
         ignore: Pairs of neighbouring parts, in either order. A part never penetrates itself.
         device: Warp's name of the device.
@@ -91,83 +93,97 @@ def self_penetration_depth(
     Raises:
         ValueError: The surface has no labels, or values that are not finite or of another shape.
     """
-    labels = surface.labels
-    if labels is None:
+    if surface.labels is None:
         raise ValueError("expected a surface with part labels, got one without")
-    verts = _posed(verts, surface)
+    flat = _posed(verts.reshape(-1, 3), surface, copies=int(np.prod(verts.shape[:-2])))
     start()
-    tree = search_tree(surface, verts, device)
-    parts = kept(surface, ("parts",), partial(_Parts, surface))
-    count = int(labels.max()) + 1
+    count = int(surface.labels.max()) + 1
     ignored = np.eye(count, dtype=np.int32)
     for a, b in ignore:
         if max(a, b) < count:
             ignored[a, b] = ignored[b, a] = 1
 
-    depth = np.zeros(len(verts), np.float32)
-    near = parts.near_others(verts, ignored)
-    if not len(near):
-        return depth
-    normals = smooth_normals(surface, tree)
-    exit_face = empty(len(near), wp.int32, device)
-    exit_distance = empty(len(near), float, device)
-    inputs = [tree.id, normals, wp.array(near, dtype=wp.int32, device=device), MAX_CROSSINGS, exit_face, exit_distance]
-    wp.launch(_exits, len(near), inputs, device=device)
-    left: Array = exit_face.numpy()  # type: ignore[assignment]
-    inside = np.flatnonzero(left >= 0)
-    inside = inside[ignored[parts.of_vertex[near[inside]], labels[left[inside]]] == 0]
-    if not len(inside):
-        return depth
-    found = near[inside]
+    poses = flat.reshape(-1, verts.shape[-2], 3)
+    chunks = [poses[first : first + TOGETHER] for first in range(0, len(poses), TOGETHER)]
+    return np.concatenate([_depths(chunk, surface, ignored, device) for chunk in chunks]).reshape(verts.shape[:-1])
 
-    trees = [search_tree(part, verts, device) for part in parts.surfaces]
-    depths = empty(len(found), float, device)
-    inputs = [
-        wp.array([t.id for t in trees], dtype=wp.uint64, device=device),
-        wp.array(parts.labels, dtype=wp.int32, device=device),
-        wp.array(ignored, dtype=wp.int32, device=device),
-        uploaded(surface, "part_of_vertex", parts.of_vertex, wp.int32, device),
-        tree.points,
-        wp.array(found, dtype=wp.int32, device=device),
-        wp.array(exit_distance.numpy()[inside], dtype=float, device=device),
-        depths,
-    ]
-    wp.launch(_depth_behind_parts, len(found), inputs, device=device)
-    depth[found] = depths.numpy()
-    return depth
+
+def _depths(poses: Array, surface: Surface, ignored: Array, device: str) -> Array:
+    """Depth [n v] of the vertices of poses [n v 3] side by side; `ignored` [parts parts] is 1 for neighbours."""
+    n, vertices = poses.shape[:2]
+    copies = 1 << (n - 1).bit_length()
+    parts = kept(surface, ("parts", copies), partial(_Parts, surface, copies, vertices))
+    low, high = parts.boxes(poses)
+    size = (high.max(1) - low.min(1)).max()
+    apart = 3 * size * parts.cells[:, None]
+    poses = np.concatenate([poses, np.repeat(poses[-1:], copies - n, 0)]) + apart
+    flat = np.ascontiguousarray(poses.reshape(-1, 3), np.float32)
+    tree = search_tree(parts.whole, flat, device)
+    low, high = (wp.array(box + apart[:n], dtype=wp.vec3, device=device) for box in (low, high))
+    ignored_there = wp.array(ignored[:, parts.labels], dtype=wp.int32, device=device)
+    part_of_vertex = uploaded(parts.whole, "part_of_vertex", parts.of_vertex, wp.int32, device)
+    exit_face = empty(len(flat), wp.int32, device)
+    exit_distance = empty(len(flat), float, device)
+    inputs = [tree.id, smooth_normals(parts.whole, tree), part_of_vertex, ignored_there, low, high]
+    outputs = [exit_face, exit_distance]
+    wp.launch(_exits, n * vertices, [*inputs, vertices, 2 * size, MAX_CROSSINGS, *outputs], device=device)
+    depth = np.zeros(len(flat), np.float32)
+    left: Array = exit_face.numpy()[: n * vertices]  # type: ignore[assignment]
+    found = np.flatnonzero(left >= 0).astype(np.int32)
+    found = found[ignored[parts.of_vertex[found], parts.of_face[left[found]]] == 0]
+    if len(found):
+        trees = [search_tree(part, flat, device) for part in parts.surfaces]
+        depths = empty(len(found), float, device)
+        inputs = [
+            wp.array([t.id for t in trees], dtype=wp.uint64, device=device),
+            ignored_there,
+            part_of_vertex,
+            wp.array(parts.labels, dtype=wp.int32, device=device),
+            tree.points,
+            wp.array(found, dtype=wp.int32, device=device),
+            wp.array(exit_distance.numpy()[found], dtype=float, device=device),
+            depths,
+        ]
+        wp.launch(_depth_behind_parts, len(found), inputs, device=device)
+        depth[found] = depths.numpy()
+    return depth.reshape(copies, vertices)[:n]
 
 
 class _Parts:
-    """A surface cut into one surface per part label. All share the whole's vertices."""
+    """Copies of a surface side by side, cut into one surface per part label. All share the whole's vertices."""
 
-    def __init__(self, surface: Surface) -> None:
+    def __init__(self, surface: Surface, copies: int, vertices: int) -> None:
         assert surface.labels is not None
+        side = int(np.ceil(copies ** (1 / 3)))
+        self.cells = np.stack(np.unravel_index(np.arange(copies), (side,) * 3), -1).astype(np.float32)
+        starts = vertices * np.arange(copies)[:, None, None]
+        faces, self.of_face = (starts + surface.faces).reshape(-1, 3), np.tile(surface.labels, copies)
+        rest = None
+        if surface.rest is not None:
+            shift = 3 * np.ptp(surface.rest, axis=0).max() * self.cells[:, None]
+            rest = (surface.rest + shift).reshape(-1, 3)
+        self.whole = Surface(faces=faces, rest=rest)
         self.labels = np.unique(surface.labels).astype(np.int32)
-        self.surfaces = [
-            Surface(faces=surface.faces[surface.labels == label], rest=surface.rest) for label in self.labels
-        ]
-        vertices = len(surface.rest) if surface.rest is not None else surface.vertex_count
-        self.of_vertex = np.full(vertices, -1, np.int32)
+        self.surfaces = [Surface(faces=faces[self.of_face == label], rest=rest) for label in self.labels]
+        of_vertex = np.full(vertices, -1, np.int32)
         # On a border between parts the largest label wins; either would do.
         order = np.argsort(surface.labels, kind="stable")
-        self.of_vertex[surface.faces[order]] = surface.labels[order, None]
-        used = [np.unique(part.faces) for part in self.surfaces]
+        of_vertex[surface.faces[order]] = surface.labels[order, None]
+        self.of_vertex = np.tile(of_vertex, copies)
+        used = [np.unique(surface.faces[surface.labels == label]) for label in self.labels]
         self._members, self._starts = np.concatenate(used), np.cumsum([0, *map(len, used[:-1])])
 
-    def near_others(self, verts: Array, ignored: Array) -> Array:
-        """Vertices in the bounding box of a part that is no ignored neighbour of their own."""
-        members = np.ascontiguousarray(verts[self._members].T)
-        low, high = (f.reduceat(members, self._starts, axis=1)[..., None] for f in (np.minimum, np.maximum))
-        near = ignored[self.labels][:, self.of_vertex] == 0
-        for axis, values in enumerate(verts.T):
-            near &= (values >= low[axis]) & (values <= high[axis])
-        return np.flatnonzero(near.any(0)).astype(np.int32)
+    def boxes(self, poses: Array) -> tuple[Array, Array]:
+        """Lowest and highest corners [n parts 3] of the parts in each pose [n v 3]."""
+        members = np.ascontiguousarray(poses[:, self._members].transpose(0, 2, 1))
+        low, high = (f.reduceat(members, self._starts, axis=-1) for f in (np.minimum, np.maximum))
+        return np.ascontiguousarray(low.transpose(0, 2, 1)), np.ascontiguousarray(high.transpose(0, 2, 1))
 
 
-def _posed(verts: Array, surface: Surface) -> Array:
-    shape = (None, 3) if surface.rest is None else surface.rest.shape
+def _posed(verts: Array, surface: Surface, copies: int = 1) -> Array:
+    shape = (None, 3) if surface.rest is None else (copies * len(surface.rest), 3)
     verts = checked("a mesh's vertices", verts, shape)
-    if surface.vertex_count > len(verts):
+    if surface.vertex_count * copies > len(verts):
         raise ValueError(f"expected at least {surface.vertex_count} vertices for these faces, got {len(verts)}")
     return verts
 
@@ -196,29 +212,17 @@ def _signed_distance(
     distance[i] = q.sign * wp.length(p - points[i])
 
 
-@wp.kernel
+@wp.func
 @no_type_check
-def _exits(
-    mesh: wp.uint64,
-    normals: wp.array(dtype=wp.vec3),
-    vertices: wp.array(dtype=wp.int32),
-    limit: int,
-    face: wp.array(dtype=wp.int32),
-    distance: wp.array(dtype=float),
-):
-    """Where a ray from just outside each vertex first leaves the mesh, if it leaves more often than it enters; else -1.
-
-    That balance is the winding number, for a closed mesh.
-    """
-    i = wp.tid()
-    step = 1.0e-5
-    direction = normals[vertices[i]]
-    start = wp.mesh_get(mesh).points[vertices[i]]
+def _way_out(mesh: wp.uint64, start: wp.vec3, direction: wp.vec3, far: float, limit: int):
+    """How much more often a ray leaves the mesh than it enters it, the first face it leaves by, and how far that is."""
+    step = float(1.0e-5)
     travelled = float(step)
     balance = int(0)
     first = int(-1)
+    distance = float(0.0)
     for _ in range(limit):
-        q = wp.mesh_query_ray(mesh, start + direction * travelled, direction, 1.0e6)
+        q = wp.mesh_query_ray(mesh, start + direction * travelled, direction, far)
         if not q.result:
             break
         travelled += q.t + step
@@ -226,19 +230,61 @@ def _exits(
             balance += 1
             if first < 0:
                 first = q.face
-                distance[i] = travelled
+                distance = travelled
         else:
             balance -= 1
-    face[i] = wp.where(balance > 0, first, -1)
+    return balance, first, distance
+
+
+@wp.kernel
+@no_type_check
+def _exits(
+    mesh: wp.uint64,
+    normals: wp.array(dtype=wp.vec3),
+    part_of_vertex: wp.array(dtype=wp.int32),
+    ignored: wp.array2d(dtype=wp.int32),
+    low: wp.array2d(dtype=wp.vec3),
+    high: wp.array2d(dtype=wp.vec3),
+    vertices: int,
+    far: float,
+    limit: int,
+    face: wp.array(dtype=wp.int32),
+    distance: wp.array(dtype=float),
+):
+    """Where a ray from just outside each vertex first leaves the mesh, if it leaves more often than it enters; else -1.
+
+    That balance is the winding number, for a closed mesh. Vertices in no box of a part that counts are passed over.
+    """
+    i = wp.tid()
+    face[i] = -1
+    copy = i / vertices
+    mine = part_of_vertex[i]
+    start = wp.mesh_get(mesh).points[i]
+    near = int(0)
+    if mine >= 0:
+        for k in range(low.shape[1]):
+            if ignored[mine, k] == 0:
+                inside = wp.min(start - low[copy, k], high[copy, k] - start)
+                near += wp.where(wp.min(inside) >= 0.0, 1, 0)
+    if near > 0:
+        normal = normals[i]
+        balance, first, travelled = _way_out(mesh, start, normal, far, limit)
+        if balance > 0:
+            # A ray through an edge may miss both its faces; hardly ever do two.
+            sideways = wp.vec3(normal[1], normal[2], normal[0])
+            again, _face, _length = _way_out(mesh, start, wp.normalize(normal + TILT * sideways), far, limit)
+            if again > 0:
+                face[i] = first
+                distance[i] = travelled
 
 
 @wp.kernel
 @no_type_check
 def _depth_behind_parts(
     trees: wp.array(dtype=wp.uint64),
-    labels: wp.array(dtype=wp.int32),
     ignored: wp.array2d(dtype=wp.int32),
     part_of_vertex: wp.array(dtype=wp.int32),
+    labels: wp.array(dtype=wp.int32),
     points: wp.array(dtype=wp.vec3),
     vertices: wp.array(dtype=wp.int32),
     exit_distance: wp.array(dtype=float),
@@ -260,4 +306,4 @@ def _depth_behind_parts(
                 # On the rim of an open part the normal says nothing: the exit must lie about along it.
                 if wp.dot(offset, normal) > 0.5 * away and away > 0.0:
                     best = away
-                    depth[i] = wp.where(ignored[mine, labels[k]] == 1, 0.0, wp.min(away, exit_distance[i]))
+                    depth[i] = wp.where(ignored[mine, k] == 1, 0.0, wp.min(away, exit_distance[i]))

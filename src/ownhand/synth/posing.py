@@ -16,20 +16,17 @@ from torch import Tensor
 
 from ownhand.hand.anatomy import ABDUCTION
 from ownhand.hand.builtin import open_hand
-from ownhand.hand.model import HandModel, HandPose
-from ownhand.hand.skeleton import PARENTS_16
-from ownhand.render import Surface
-from ownhand.render.queries import self_penetration_depth
+from ownhand.hand.model import HandModel
 from ownhand.structs import given
 from ownhand.synth import forearm
+from ownhand.synth.contact import DEEPEST, repaired, unmoved
 from ownhand.synth.population import draw_people
-from ownhand.synth.poses import sample_poses
+from ownhand.synth.poses import touching_poses
 
 Array = np.ndarray
 
 BLOCK = 32  # pictures posed together
-TRIES = 5  # poses drawn per picture until one does not penetrate itself
-DEEPEST = 0.003  # metres that one part of the hand may sink into another: soft flesh
+TRIES = 3  # poses drawn per picture until one does not penetrate itself
 
 _POSES = 1  # stream of random numbers
 
@@ -59,7 +56,7 @@ def bent_hands(seed: int, pictures_per_person: int, number: int, spread: float =
     shape = torch.stack([person(seed, i // pictures_per_person, spread)[0] for i in indices]).double()
     shaped = model.shaped(shape)
     R = natural_poses(seed, first, BLOCK, shape)
-    posed = shaped.posed(_unmoved(R))
+    posed = shaped.posed(unmoved(R))
     bends = np.stack([forearm.draw_bend(np.random.default_rng([seed, i, _POSES, 1])) for i in indices])
     verts = forearm.bent(posed.verts, torch.from_numpy(bends))
     elbows = forearm.direction(torch.from_numpy(bends))
@@ -88,37 +85,15 @@ def natural_poses(
         shape: Who poses.
     """
     axes = given(open_hand().axes, "anatomical axes")
-    chosen = sample_poses(count, _pose_seed(seed, 0), axes, first=first)
+    chosen = torch.empty(count, 15, 3, 3)
     waiting = np.arange(count)
     for attempt in range(TRIES):
-        if attempt:
-            tried = [sample_poses(1, _pose_seed(seed, attempt), axes, first=first + int(k)) for k in waiting]
-            chosen[waiting] = torch.cat(tried)
-        depth = penetration(chosen[waiting], shape[waiting])
+        R, touching = touching_poses(first + waiting, _pose_seed(seed, attempt), axes)
+        chosen[waiting], depth, _ = repaired(R, shape[waiting], touching)
         waiting = waiting[depth > DEEPEST]
         if not len(waiting):
             break
     return chosen.double()
-
-
-def penetration(R_parent_joint: Float[Tensor, "n 15 3 3"], shape: Float[Tensor, "n shapes"]) -> Float[Array, "n"]:
-    """How deep each hand sinks into itself at worst [m]."""
-    model = open_hand()
-    verts = model.shaped(shape.float()).posed(_unmoved(R_parent_joint)).verts.numpy()
-    return np.array([self_penetration_depth(v, _parts_surface(), ignore=_NEIGHBOURS).max() for v in verts])
-
-
-def _unmoved(R_parent_joint: Float[Tensor, "n 15 3 3"]) -> HandPose:
-    """A pose in the hand's own frame, wrist at the origin."""
-    n, like = len(R_parent_joint), R_parent_joint
-    return HandPose(
-        R_cam_root=torch.eye(3).to(like).expand(n, 3, 3), R_parent_joint=R_parent_joint, t_cam_root=like.new_zeros(n, 3)
-    )
-
-
-_BASES = (1, 4, 7, 10, 13)
-_NEIGHBOURS = (*((j, PARENTS_16[j]) for j in range(1, 16)), *((j, k) for j in _BASES for k in _BASES))
-"""Parts that touch anyway."""
 
 
 def _pose_seed(seed: int, attempt: int) -> int:
@@ -136,13 +111,3 @@ def person(seed: int, number: int, spread: float = 1.0) -> tuple[Float[Tensor, "
 @lru_cache(maxsize=1)
 def _double_model() -> HandModel:
     return open_hand(forearm=True).to(torch.float64)
-
-
-@lru_cache(maxsize=1)
-def _parts_surface() -> Surface:
-    model = open_hand()
-    return Surface(
-        faces=model.faces.numpy(),
-        labels=model.skin_weights[model.faces].sum(1).argmax(1).numpy(),
-        rest=model.template.numpy(),
-    )
