@@ -37,11 +37,11 @@ def gloved(
         shade = 1 + 0.12 * noise("blotch") + 0.06 * noise("grain") - 0.45 * seam - 0.2 * folds
     else:
         folds = np.exp(-((noise("crinkle") / 0.3) ** 2)) * np.clip(noise("blotch"), 0, 1)
-        relief = 0.4 * height + 0.0003 * noise("mottle") + 0.0004 * folds
-        shade = 1 + 0.04 * noise("blotch") + 0.15 * folds
+        relief = 0.00012 * noise("mottle") + 0.00025 * folds
+        shade = 1 + 0.03 * noise("blotch") + 0.12 * folds
     cloth = np.array(glove.colour) * np.clip(shade, 0.1, 1.6)[:, None]
     if glove.kind == "latex":
-        cloth = 0.93 * cloth + 0.07 * colour
+        cloth = 0.93 * cloth + 0.07 * np.median(colour, 0)
     return colour + on[:, None] * (cloth - colour), height + on * (relief + 0.0008 - height)
 
 

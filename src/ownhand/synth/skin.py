@@ -30,6 +30,7 @@ BLOOD = np.array([0.06, 0.55, 0.46], np.float32)  # optical density of one unit 
 VEIN = np.array([0.26, 0.10, 0.06], np.float32)  # of a vein below pale skin
 NAIL_WHITE = np.array([0.80, 0.74, 0.66], np.float32)
 SCAR = np.array([0.04, 0.16, 0.12], np.float32)
+DARK_PALM = np.array([-0.04, 0.05, -0.16], np.float32)  # density by which palms of dark people are pinker than fair skin
 PALM_ALIKE = 0.75  # how much less palms differ in hue than backs
 
 _SKIN, _COVERS = 21, 22  # streams of random numbers
@@ -98,11 +99,12 @@ def paint(look: Look, rng: Rng, surface: SkinMap) -> tuple[Float[Array, "texels 
     height += s * dorsal * (2.5e-5 * noise("pore") + 3e-5 * noise("grain"))
 
     if look.eczema:
-        dry = patches(noise, surface, rng.uniform(0.02, 0.1))
-        blood += dry * rng.uniform(0.5, 1.2)
+        dry = patches(noise, surface, rng.uniform(0.02, 0.1), 0.7)
+        blood += dry * rng.uniform(0.15, 0.5) * (1 + 0.4 * noise("mottle"))
         pigment -= dry * 0.12 * np.clip(noise("grain") + 0.3 * noise("mottle"), 0, 1) * (0.5 + own)
         height += 6e-5 * dry * noise("grain")
-    density = blood[:, None] * BLOOD * max(0.35, 1 - 0.16 * own)
+    density = (blood * np.clip(1 - 0.16 * pigment, 0.35, 1))[:, None] * BLOOD
+    density += (palm * min(own / 3, 1))[:, None] * DARK_PALM
     density += (thin * raised)[:, None] * VEIN * max(0.25, 1 - 0.2 * own)
     scarred = scars(rng, surface)
     pigment -= scarred * 0.25 * own
@@ -112,7 +114,7 @@ def paint(look: Look, rng: Rng, surface: SkinMap) -> tuple[Float[Array, "texels 
     gain = target / np.median(colour[back], 0)
     colour *= gain ** (1 - PALM_ALIKE * palm[:, None])
     if look.vitiligo:
-        pale = patches(noise, surface, rng.uniform(0.1, 0.4))
+        pale = patches(noise, surface, rng.uniform(0.1, 0.4), 0.12)
         white = albedo(np.full(1, min(own, 0.2), np.float32)) * np.exp(-0.4 * density)
         colour += pale[:, None] * (white - colour)
     if look.tattoos:

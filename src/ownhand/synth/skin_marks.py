@@ -87,12 +87,12 @@ def scars(rng: Rng, surface: SkinMap) -> Array:
     return out
 
 
-def patches(noise: Noise, surface: SkinMap, share: float) -> Array:
-    """Patches with irregular, fairly sharp borders, more of them over knuckles and fingertips, 0 to 1."""
+def patches(noise: Noise, surface: SkinMap, share: float, border: float) -> Array:
+    """Irregular patches, more of them over knuckles and fingertips, 0 to 1; `border` says how soft they end."""
     field = 0.8 * noise("patch") + 0.35 * noise("blotch") + 0.1 * noise("mottle")
     field += 0.8 * surface.knuckle + 0.9 * surface.tip
     level = np.quantile(field, 1 - share)
-    return np.clip((field - level) / 0.12 + 0.5, 0, 1)
+    return np.clip((field - level) / border + 0.5, 0, 1)
 
 
 @lru_cache(maxsize=1)
