@@ -17,7 +17,7 @@ from ownhand.synth.tubes import RING_AROUND, finger_loop, tube_faces
 Array = np.ndarray
 
 PROFILE = np.array([[-1.0, -0.25], [-0.75, 1.0], [0.75, 1.0], [1.0, -0.25]])  # along, outwards
-SNUG = 0.0002  # metres between skin and ring, on average
+SNUG, OVAL = 0.0001, 0.08  # metres between skin and ring; how far its radii may differ from their mean, as a share
 DISTAL = (3, 6, 9, 12, 15)
 ACROSS = 5  # vertices across a nail
 
@@ -33,10 +33,10 @@ def rings(outfit: Outfit, verts: Float[Array, "verts 3"]) -> list[Mesh]:
         return []
     bands, stones = [], []
     for ring in outfit.rings:
-        centre, frame, radius = _place(ring, verts)
-        bands.append(_band(ring, centre, frame, radius))
+        centre, frame, radii = _place(ring, verts)
+        bands.append(_band(ring, centre, frame, radii))
         if ring.stone is not None:
-            stones.append(_stone(ring, centre, frame, radius))
+            stones.append(_stone(ring, centre, frame, radii))
     dark = max(outfit.metal) < 0.3
     metal = Material(
         colour=tuple(0.12 * c for c in outfit.metal),
@@ -61,35 +61,38 @@ def long_nails(length: float, polish: RGB, verts: Float[Array, "verts 3"]) -> Me
     return Mesh(verts=np.concatenate(placed), surface=_plate_surface(), material=shiny)
 
 
-def _place(ring: Ring, verts: Float[Array, "verts 3"]) -> tuple[Array, Array, float]:
-    """Centre, frame (columns back, side, along) and radius of a circle around the finger."""
+def _place(ring: Ring, verts: Float[Array, "verts 3"]) -> tuple[Array, Array, Array]:
+    """Centre, frame (columns back, side, along) and the two radii of an almost round ellipse around the finger."""
     corners, share = finger_loop(ring.joint, ring.share)
     loop = (verts[corners] * share[..., None]).sum(1)
-    centre = loop.mean(0)
-    spokes = loop - centre
+    spokes = loop - loop.mean(0)
     along = np.cross(spokes, np.roll(spokes, -1, 0)).sum(0)
     along /= np.linalg.norm(along)
     back = spokes[0] - along * (spokes[0] @ along)
     back /= np.linalg.norm(back)
-    flat = spokes - np.outer(spokes @ along, along)
-    return centre, np.stack([back, np.cross(along, back), along], -1), float(np.linalg.norm(flat, axis=1).mean()) + SNUG
+    frame = np.stack([back, np.cross(along, back), along], -1)
+    flat = spokes @ frame[:, :2]
+    low, high = flat.min(0), flat.max(0)
+    radii = (high - low) / 2
+    radii = np.clip(radii, (1 - OVAL) * radii.mean(), (1 + OVAL) * radii.mean()) + SNUG
+    return loop.mean(0) + frame[:, :2] @ ((low + high) / 2), frame, radii
 
 
-def _band(ring: Ring, centre: Array, frame: Array, radius: float) -> Float[Array, "verts 3"]:
+def _band(ring: Ring, centre: Array, frame: Array, radii: Array) -> Float[Array, "verts 3"]:
     angle = np.linspace(0, 2 * np.pi, RING_AROUND, endpoint=False)
     along, out = (PROFILE * [ring.half_width, ring.thickness]).T
-    r = radius + out[:, None]
-    local = np.stack(np.broadcast_arrays(r * np.cos(angle), r * np.sin(angle), along[:, None]), -1)
+    r = radii + out[:, None]
+    local = np.stack(np.broadcast_arrays(r[:, :1] * np.cos(angle), r[:, 1:] * np.sin(angle), along[:, None]), -1)
     return local.reshape(-1, 3) @ frame.T + centre
 
 
-def _stone(ring: Ring, centre: Array, frame: Array, radius: float) -> Mesh:
+def _stone(ring: Ring, centre: Array, frame: Array, radii: Array) -> Mesh:
     """A cut stone on the back of its ring."""
     size = np.clip(1.2 * ring.half_width, 0.0018, 0.004)
     around = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     rows = [(0.7, 0.0), (1.0, 0.5), (0.6, 0.85), (0.02, 0.87)]
     local = [[size * up, size * wide * np.cos(a), size * wide * np.sin(a)] for wide, up in rows for a in around]
-    verts = (np.array(local) + [radius + 0.7 * ring.thickness, 0, 0]) @ frame.T + centre
+    verts = (np.array(local) + [radii[0] + 0.7 * ring.thickness, 0, 0]) @ frame.T + centre
     glassy = Material(colour=ring.stone, specular=0.15, roughness=0.12)  # pyright: ignore[reportArgumentType]
     return Mesh(verts=verts, surface=_stone_surface(ring.joint), material=glassy, flat=True)
 
@@ -128,16 +131,18 @@ def _plates(length: float) -> tuple[list[Array], list[tuple[Array, Array]]]:
     for joint in DISTAL:
         place = (template - origins[joint]) @ axes[joint]
         on = place[(nail > 0.5) & (weights[:, joint] > 0.5)]
-        end = on[:, TWIST].max()
-        tip = on[on[:, TWIST] > end - 0.003, ABDUCTION].mean()
+        low, high = on[:, TWIST].min() - NAIL_RIM, on[:, TWIST].max()
+        slope, rise = np.polyfit(on[:, TWIST], on[:, ABDUCTION], 1)
         middle = (on[:, FLEXION].min() + on[:, FLEXION].max()) / 2
         half = np.ptp(on[:, FLEXION]) / 2 + NAIL_RIM
         across = np.linspace(-1, 1, ACROSS)
-        local = np.zeros((4, ACROSS, 3))
-        for row, (share, narrow) in enumerate([(-0.6, 1.0), (0.0, 0.97), (0.6, 0.88), (1.0, 0.7)]):
-            s = share * (length if share > 0 else 0.006)
-            local[row, :, TWIST] = end + s - 0.35 * half * across**2 * (share > 0.9)
-            local[row, :, ABDUCTION] = tip + 0.0006 - 0.32 * half * across**2 + (0.0004 if share < 0 else -0.06 * s)
+        local = np.zeros((5, ACROSS, 3))
+        for row, (share, narrow) in enumerate([(-1.0, 0.75), (-0.75, 1.0), (0.0, 1.0), (0.7, 0.9), (1.0, 0.7)]):
+            s = share * (length if share > 0 else high - low)
+            t = high + s + (0.3 * half * across**2 if share == -1 else 0) - 0.35 * half * across**2 * (share == 1)
+            local[row, :, TWIST] = t
+            local[row, :, ABDUCTION] = rise + slope * np.minimum(t, high) + 0.0008 - 0.3 * half * across**2
+            local[row, :, ABDUCTION] -= 0.1 * np.clip(t - high, 0, None)
             local[row, :, FLEXION] = middle + half * narrow * across
         rest = local.reshape(-1, 3) @ axes[joint].T + origins[joint]
         plates.append(np.concatenate([rest, np.ones((len(rest), 1))], 1))
@@ -148,7 +153,7 @@ def _plates(length: float) -> tuple[list[Array], list[tuple[Array, Array]]]:
 
 @lru_cache(maxsize=1)
 def _plate_surface() -> Surface:
-    one = tube_faces(4, ACROSS, closed=False)
+    one = tube_faces(5, ACROSS, closed=False)
     rest = np.concatenate([plate[:, :3] for plate in _plates(0.005)[0]])
-    faces = np.concatenate([one + 4 * ACROSS * k for k in range(len(DISTAL))])
+    faces = np.concatenate([one + 5 * ACROSS * k for k in range(len(DISTAL))])
     return Surface(faces=faces, labels=np.repeat(2 + np.array(DISTAL), len(one)), rest=rest)
