@@ -92,7 +92,8 @@ def _stone(ring: Ring, centre: Array, frame: Array, radii: Array) -> Mesh:
     around = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     rows = [(0.7, 0.0), (1.0, 0.5), (0.6, 0.85), (0.02, 0.87)]
     local = [[size * up, size * wide * np.cos(a), size * wide * np.sin(a)] for wide, up in rows for a in around]
-    verts = (np.array(local) + [radii[0] + 0.7 * ring.thickness, 0, 0]) @ frame.T + centre
+    lift = np.array([radii[0] + 0.7 * ring.thickness, 0, 0])
+    verts = (np.array(local) + lift) @ frame.T + centre
     glassy = Material(colour=ring.stone, specular=0.15, roughness=0.12)  # pyright: ignore[reportArgumentType]
     return Mesh(verts=verts, surface=_stone_surface(ring.joint), material=glassy, flat=True)
 

@@ -20,6 +20,9 @@ METALS: tuple[tuple[RGB, float], ...] = (
     ((0.16, 0.16, 0.17), 0.2),  # dark
 )
 """Mirror reflectance, and how many rings are made of it."""
+STONES = np.array(
+    [[0.8, 0.85, 0.9], [0.5, 0.02, 0.04], [0.03, 0.08, 0.45], [0.02, 0.3, 0.12], [0.02, 0.02, 0.02], [0.1, 0.5, 0.5]]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +177,18 @@ def _rings(rng: Rng) -> tuple[Ring, ...]:
             share=rng.uniform(0.2, 0.5) if joint == 2 else rng.uniform(0.58, 0.72),
             half_width=usual * rng.uniform(0.8, 1.2),
             thickness=rng.uniform(0.0008, 0.0018),
-            stone=_rgb(rng.choice(np.array(STONES))) if rng.random() < 0.15 else None,
+            stone=_rgb(rng.choice(STONES)) if rng.random() < 0.15 else None,
         )
         for joint in joints
     )
 
-
-STONES = ((0.8, 0.85, 0.9), (0.5, 0.02, 0.04), (0.03, 0.08, 0.45), (0.02, 0.3, 0.12), (0.02, 0.02, 0.02), (0.1, 0.5, 0.5))
+    (0.8, 0.85, 0.9),
+    (0.5, 0.02, 0.04),
+    (0.03, 0.08, 0.45),
+    (0.02, 0.3, 0.12),
+    (0.02, 0.02, 0.02),
+    (0.1, 0.5, 0.5),
+)
 
 
 def _wrist(rng: Rng, shine: RGB) -> Wrist:

@@ -1,7 +1,6 @@
-"""People to draw pictures of: adults with hands as a survey measured them, and, where asked for, anyone from six years on.
+"""People to draw pictures of: adults with hands as a survey measured them, and, where asked for, anyone from six on.
 
-The survey is ANSUR II (Gordon et al. 2014); children's sizes follow the growth of hand length (Snyder et al. 1977,
-"Anthropometry of infants, children, and youths to age 18").
+The survey is ANSUR II (Gordon et al. 2014). How children's hands grow is set by hand, in round numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ GROWTH = (
 CHILDREN, UNUSUAL = 0.3, 0.25  # shares of "anyone" who are below 18, and whose hands are unlike the survey's
 UNUSUAL_SIZE, UNUSUAL_PROPORTIONS = 1.8, 1.7  # by how much these differ more from the mean
 WIDER_CHILDREN = 0.5  # standard deviations by which children's hands are broader for their length (coefficient 2)
-SMALLEST_SIZE, LARGEST_PROPORTION = 0.6, 4.0  # of the mean hand; of a coefficient
+SMALLEST, LARGEST, FURTHEST = 0.6, 1.24, 4.0  # size, relative to the mean hand; a coefficient of proportions
 
 _LOOK, _OUTFIT, _TONE, _ANYONE = 11, 12, 13, 14  # streams of random numbers
 _GOLDEN = (np.sqrt(5) - 1) / 2
@@ -132,6 +131,6 @@ def _anyone(rng: Rng, age: float, shape: Array, is_male: bool) -> tuple[float, A
         grown = np.interp(age, GROWTH[0], GROWTH[1 + is_male])
         shape[0] = ((1 + size_sd * shape[0]) * grown - 1) / size_sd
         shape[2] += WIDER_CHILDREN * (ADULT - age) / (ADULT - YOUNGEST)
-    shape[0] = max(shape[0], (SMALLEST_SIZE - 1) / size_sd)
-    shape[1:] = np.clip(shape[1:], -LARGEST_PROPORTION, LARGEST_PROPORTION)
+    shape[0] = np.clip(shape[0], (SMALLEST - 1) / size_sd, (LARGEST - 1) / size_sd)
+    shape[1:] = np.clip(shape[1:], -FURTHEST, FURTHEST)
     return age, shape.astype(np.float32)

@@ -30,7 +30,7 @@ BLOOD = np.array([0.06, 0.55, 0.46], np.float32)  # optical density of one unit 
 VEIN = np.array([0.26, 0.10, 0.06], np.float32)  # of a vein below pale skin
 NAIL_WHITE = np.array([0.80, 0.74, 0.66], np.float32)
 SCAR = np.array([0.04, 0.16, 0.12], np.float32)
-DARK_PALM = np.array([-0.04, 0.05, -0.16], np.float32)  # density by which palms of dark people are pinker than fair skin
+DARK_PALM = np.array([-0.04, 0.05, -0.16], np.float32)  # density: dark people's palms are pinker than fair skin
 PALM_ALIKE = 0.75  # how much less palms differ in hue than backs
 
 _SKIN, _COVERS = 21, 22  # streams of random numbers

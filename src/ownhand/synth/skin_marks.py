@@ -33,9 +33,7 @@ def texel_tree(size: int) -> KDTree:
     return KDTree(skin_map(size).position)
 
 
-def spots(
-    points: Float[Array, "count 3"], strengths: Array, radii: Array, surface: SkinMap
-) -> Float[Array, "texels"]:
+def spots(points: Float[Array, "count 3"], strengths: Array, radii: Array, surface: SkinMap) -> Float[Array, "texels"]:
     """Round soft spots; one smaller than a texel is as much paler as the texel is larger.
 
     Args:
@@ -63,8 +61,8 @@ def pigment_marks(rng: Rng, look: Look, surface: SkinMap, noise: Noise) -> Array
     moles = rng.poisson(3.0)
     out = spots(scattered(rng, moles), rng.uniform(0.4, 1.6, moles), rng.uniform(0.0004, 0.0012, moles), surface)
     old = np.clip((look.age - 45) / 35, 0, 1)
-    count = rng.poisson(70 * old * rng.uniform(0.1, 1))
-    out += spots(scattered(rng, count), rng.uniform(0.1, 0.5, count), rng.uniform(0.001, 0.0035, count), surface)
+    count = rng.poisson(50 * old * rng.uniform(0.1, 1))
+    out += spots(scattered(rng, count), rng.uniform(0.08, 0.4, count), rng.uniform(0.001, 0.003, count), surface)
     if look.freckles:
         field = 0.7 * noise("mottle") + 0.7 * noise("grain") + 0.4 * noise("blotch")
         out += 0.5 * look.freckles * np.clip(field - 1.25 + 0.5 * look.freckles, 0, 0.8) * np.exp(-0.35 * look.tone / 5)

@@ -50,16 +50,27 @@ def forearm_loops() -> tuple[Int[Array, "loops 20"], Float[Array, "loops"]]:
     return np.array(ordered), np.concatenate([[0], np.cumsum(steps)])
 
 
-def along_forearm(
-    values: Float[Array, "verts 3"], distances: Float[Array, "rows 20"] | Float[Array, "rows 1"]
+def lifted(
+    verts: Float[Array, "verts 3"], distances: Float[Array, "rows _"], outwards: Float[Array, "rows _"]
 ) -> Float[Array, "rows 20 3"]:
-    """Values of the vertices, interpolated at distances from the hand's last vertices; straight on past both ends."""
+    """Rows of points around the forearm, above its skin.
+
+    Args:
+        verts: Hand and forearm, posed [m].
+        distances: From the hand's last vertices along the forearm, for each row or each point [m]; past both ends the
+            arm goes straight on.
+        outwards: Height above the skin, likewise [m].
+    """
     loops, places = forearm_loops()
-    share = np.interp(distances, places, np.arange(len(places)))
-    low = np.clip(share.astype(int), 0, len(places) - 2)
-    t = (distances - places[low]) / (places[low + 1] - places[low])
+    arm = verts[loops]
+    spokes = arm - arm.mean(1, keepdims=True)
+    spokes = spokes / np.sqrt((spokes * spokes).sum(-1, keepdims=True))
+    low = np.clip(np.searchsorted(places, distances, side="right") - 1, 0, len(places) - 2)
+    t = ((distances - places[low]) / np.diff(places)[low])[..., None]
+    both = np.concatenate([arm, spokes], -1)
     column = np.arange(AROUND)
-    return values[loops[low, column]] * (1 - t[..., None]) + values[loops[low + 1, column]] * t[..., None]
+    values = both[low, column] * (1 - t) + both[low + 1, column] * t
+    return values[..., :3] + outwards[..., None] * values[..., 3:]
 
 
 def tube_faces(rows: int, columns: int, *, closed: bool = True) -> Int[Array, "faces 3"]:
@@ -70,7 +81,9 @@ def tube_faces(rows: int, columns: int, *, closed: bool = True) -> Int[Array, "f
     return np.stack([np.stack([a, b, d], -1), np.stack([a, d, c], -1)], -2).reshape(-1, 3)
 
 
-def tube_surface(rest: Float[Array, "rows columns 3"], label: int, uv: Float[Array, "rows _ 2"] | None = None) -> Surface:
+def tube_surface(
+    rest: Float[Array, "rows columns 3"], label: int, uv: Float[Array, "rows _ 2"] | None = None
+) -> Surface:
     """Surface of a closed tube; texture coordinates have one column more than it has vertices around."""
     rows, columns = rest.shape[:2]
     faces = tube_faces(rows, columns)
@@ -119,4 +132,3 @@ def finger_loop(joint: int, share: float) -> tuple[Int[Array, "18 3"], Float[Arr
     rows = np.arange(RING_AROUND)
     u, v = u[rows, nearest], v[rows, nearest]
     return faces[nearest], np.stack([1 - u - v, u, v], -1)
-

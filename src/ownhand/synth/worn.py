@@ -15,7 +15,7 @@ from ownhand.synth.covers import glove_material
 from ownhand.synth.jewellery import long_nails, rings
 from ownhand.synth.outfit import Glove, Sleeve, Wrist
 from ownhand.synth.population import Person
-from ownhand.synth.tubes import AROUND, along_forearm, tube_surface
+from ownhand.synth.tubes import AROUND, lifted, tube_surface
 
 Array = np.ndarray
 Rng = np.random.Generator
@@ -41,13 +41,12 @@ def hand_material(person: Person, texture: Texture, rng: Rng) -> Material:
     return glove_material(person.outfit.glove, texture) if person.outfit.glove else skin
 
 
-def worn(person: Person, verts: Float[Array, "verts 3"], normals: Float[Array, "verts 3"], rng: Rng) -> list[Mesh]:
+def worn(person: Person, verts: Float[Array, "verts 3"], rng: Rng) -> list[Mesh]:
     """Everything that a person wears, as it is in one picture.
 
     Args:
         person: Who wears it.
         verts: Hand and forearm, posed [m].
-        normals: Their outward unit normals.
         rng: Chooses what changes from picture to picture: where the sleeve ends, its folds.
 
     Returns:
@@ -62,22 +61,15 @@ def worn(person: Person, verts: Float[Array, "verts 3"], normals: Float[Array, "
         end = outfit.sleeve.end + rng.normal(0, 0.005)
         if rng.random() < PUSHED_UP:
             end += rng.uniform(0.02, 0.1)
-        meshes.append(_sleeve(person, outfit.sleeve, end, verts, normals, rng))
+        meshes.append(_sleeve(person, outfit.sleeve, end, verts, rng))
     if outfit.glove and outfit.glove.kind == "knit":
-        meshes.append(_cuff(outfit.glove, verts, normals))
+        meshes.append(_cuff(outfit.glove, verts))
     if outfit.wrist and outfit.wrist.place + outfit.wrist.half_width < end and not outfit.glove:
-        meshes += _around_wrist(outfit.wrist, verts, normals)
+        meshes += _around_wrist(outfit.wrist, verts)
     return meshes
 
 
-def _lifted(verts: Array, normals: Array, distances: Array, outwards: Array) -> Float[Array, "rows 20 3"]:
-    """Points at some distances along the forearm and heights above its skin, rows or single numbers of each [m]."""
-    n = along_forearm(normals, distances)
-    n /= np.linalg.norm(n, axis=-1, keepdims=True)
-    return along_forearm(verts, distances) + outwards[..., None] * n
-
-
-def _sleeve(person: Person, sleeve: Sleeve, end: float, verts: Array, normals: Array, rng: Rng) -> Mesh:
+def _sleeve(person: Person, sleeve: Sleeve, end: float, verts: Array, rng: Rng) -> Mesh:
     angle = 2 * np.pi * np.arange(AROUND) / AROUND
     along = ROWS[:, None]
     waves = np.sin(2 * angle + 60 * along + rng.uniform(0, 6.3)) + np.sin(3 * angle - 90 * along + rng.uniform(0, 6.3))
@@ -87,32 +79,31 @@ def _sleeve(person: Person, sleeve: Sleeve, end: float, verts: Array, normals: A
     gap = gap + np.where((along < sleeve.cuff) & (sleeve.cuff > 0), 0.0016, 0.0)
     gap[0] = 0.45 * gap[1]  # turned in: the cloth has an edge
     slant = 0.003 * np.cos(angle + rng.uniform(0, 6.3))
-    place = _lifted(verts, normals, end + along + slant, gap)
+    place = lifted(verts, end + along + slant, gap)
     material = Material(texture=_cloth(person), specular=0.02, roughness=0.9)
     return Mesh(verts=place.reshape(-1, 3), surface=_sleeve_surface(), material=material)
 
 
-def _cuff(glove: Glove, verts: Array, normals: Array) -> Mesh:
+def _cuff(glove: Glove, verts: Array) -> Mesh:
     """The hem of a knitted glove, which hides where its paint ends."""
     end = GLOVE_TO_WRIST - glove.end
-    place = _lifted(verts, normals, end + 0.006 * BAND[:, :1], 0.0018 * BAND[:, 1:])
+    place = lifted(verts, end + 0.006 * BAND[:, :1], 0.0018 * BAND[:, 1:])
     material = Material(colour=tuple(0.9 * c for c in glove.colour), specular=0.02, roughness=0.95)
     return Mesh(verts=place.reshape(-1, 3), surface=_band_surface(), material=material)
 
 
-def _around_wrist(wrist: Wrist, verts: Array, normals: Array) -> list[Mesh]:
+def _around_wrist(wrist: Wrist, verts: Array) -> list[Mesh]:
     angle = 2 * np.pi * np.arange(AROUND) / AROUND
     loose = 0.0025 if wrist.kind == "bangle" else 0.0
     slant = 0.006 * np.cos(angle + 0.8) if wrist.kind == "bangle" else np.zeros(AROUND)
     distances = wrist.place + slant + wrist.half_width * BAND[:, :1]
-    place = _lifted(verts, normals, distances, np.broadcast_to(loose + wrist.thickness * BAND[:, 1:], (4, AROUND)))
+    place = lifted(verts, distances, np.broadcast_to(loose + wrist.thickness * BAND[:, 1:], (4, AROUND)))
     matter = _metal(wrist.colour) if wrist.metal else Material(colour=wrist.colour, specular=0.04, roughness=0.6)
     meshes = [Mesh(verts=place.reshape(-1, 3), surface=_band_surface(), material=matter)]
     if wrist.kind == "watch":
-        back = _lifted(verts, normals, np.full((1, 1), wrist.place), np.full((1, 1), wrist.thickness))[0]
-        loop = along_forearm(verts, np.array([[wrist.place - 0.005], [wrist.place + 0.005]]))[:, 0]
-        up = along_forearm(normals, np.full((1, 1), wrist.place))[0, 0]
-        meshes += _watch(wrist, back[0], up, loop[0] - loop[1])
+        rows = wrist.place + np.array([[0.0], [0.0], [0.005]])
+        centre, above, beside = lifted(verts, rows, wrist.thickness + np.array([[0.0], [0.01], [0.0]]))[:, 0]
+        meshes += _watch(wrist, centre, above - centre, centre - beside)
     return meshes
 
 
@@ -159,13 +150,13 @@ def _cloth(person: Person) -> Texture:
 def _sleeve_surface() -> Surface:
     template = open_hand(forearm=True).template.numpy()
     u, v = np.meshgrid(TILES_AROUND * np.arange(AROUND + 1) / AROUND, ROWS / TILE)
-    return tube_surface(along_forearm(template, ROWS[:, None]), FOREARM, np.stack([u, v], -1))
+    return tube_surface(lifted(template, ROWS[:, None], np.full((len(ROWS), 1), 0.005)), FOREARM, np.stack([u, v], -1))
 
 
 @lru_cache(maxsize=1)
 def _band_surface() -> Surface:
     template = open_hand(forearm=True).template.numpy()
-    return tube_surface(along_forearm(template, 0.02 + 0.008 * BAND[:, :1]), FOREARM)
+    return tube_surface(lifted(template, 0.02 + 0.008 * BAND[:, :1], 0.002 * BAND[:, 1:]), FOREARM)
 
 
 @lru_cache(maxsize=2)
