@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.meshes import face_normals, vertex_normals
-from ownhand.hand.anatomy import ABDUCTION, TWIST
+from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
 from ownhand.hand.builtin import nail_mask, open_hand
 from ownhand.hand.model import HandModel
 from ownhand.hand.skeleton import PARENTS_16
@@ -24,6 +24,7 @@ Array = np.ndarray
 
 THUMB_BASE_DORSAL = (-0.2, 0.6, 0.75)
 """Where the back of the thumb's metacarpal looks (distal, radial, dorsal); its joint's axes do not say."""
+NAIL_RIM = 0.0007  # metres by which a nail reaches past the vertices that are marked as nail
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +55,10 @@ class SkinMap:
         dorsal: 1 on the back, 0 on the palmar side, soft between.
         hand, knuckle, tip, mound, palm, back: Shares of these regions, 0 to 1; `hand` ends at the wrist, `back` is
             the back of hand and forearm without the fingers, `mound` the mounds of thumb, little finger and pads.
-        nail: Share of nail, and `nail_along` from its root (0) to its edge (1).
+        nail: Share of nail; `nail_along` runs from its root (0) to its edge (1), `nail_across` from side to side
+            (-1 to 1).
+        weight: Skin weights of the 16 joints.
+        area: Of the skin that a texel stands for [m^2].
         creases: Across the palmar side of the finger joints.
         wrinkles: Across their dorsal side.
     """
@@ -71,6 +75,9 @@ class SkinMap:
     back: Float[Array, "texels"]
     nail: Float[Array, "texels"]
     nail_along: Float[Array, "texels"]
+    nail_across: Float[Array, "texels"]
+    weight: Float[Array, "texels 16"]
+    area: Float[Array, "texels"]
     creases: Bands
     wrinkles: Bands
 
@@ -97,6 +104,14 @@ def part_labels(hand_faces: int) -> Int[Array, "faces"]:
     return labels
 
 
+@lru_cache(maxsize=1)
+def joint_frames() -> tuple[Float[Array, "16 3"], Float[Array, "16 3 3"]]:
+    """Joints of the mean rest hand, and their axes as columns (TWIST along the bone, FLEXION from side to side)."""
+    model = open_hand(forearm=True)
+    axes = np.concatenate([np.eye(3)[None], given(model.axes, "anatomical axes").numpy()])
+    return (model.joint_regressor @ model.template).numpy(), axes
+
+
 @lru_cache(maxsize=4)
 def skin_map(size: int) -> SkinMap:
     """Lay the mean hand out over a texture of `size` x `size`."""
@@ -108,12 +123,13 @@ def skin_map(size: int) -> SkinMap:
         * dorsal_directions(model)[None]
         * weights[..., None]
     ).sum((1, 2))
-    features = np.concatenate([template, weights, dorsal[:, None], nail_mask(forearm=True).numpy()[:, None]], 1)
-    texels, nearest = _laid_out(model, features, size)
-    position, weight, facing, nail = texels[:, :3], texels[:, 3:19], texels[:, 19], texels[:, 20]
-    dorsal = _smooth(facing, -0.25, 0.35)
-    palm = _smooth(-facing, 0.2, 0.6) * _smooth(weight[:, [0, 1, 2, 4, 7, 10, 13]].sum(1), 0.5, 0.9)
-    palm *= _smooth(position[:, 0], 0.0, 0.012)
+    features = np.concatenate([template, weights, dorsal[:, None]], 1)
+    texels, nearest, area = _laid_out(model, features, size)
+    position, weight, facing = texels[:, :3], texels[:, 3:19], texels[:, 19]
+    model_nail = nail_mask(forearm=True).numpy()
+    dorsal = smooth(facing, -0.25, 0.35)
+    palm = smooth(-facing, 0.2, 0.6) * smooth(weight[:, [0, 1, 2, 4, 7, 10, 13]].sum(1), 0.5, 0.9)
+    palm *= smooth(position[:, 0], 0.0, 0.012)
 
     def near(points: Array, reach: float) -> Array:
         square = ((position[:, None] - points[None]) ** 2).sum(-1)
@@ -122,13 +138,20 @@ def skin_map(size: int) -> SkinMap:
     mounds = np.array([[0.045, 0.028, -0.03], [0.035, -0.03, -0.025], [0.085, -0.025, -0.015], [0.092, 0.02, -0.015]])
     axes = given(model.axes, "anatomical axes").numpy()
     distal = [3, 6, 9, 12, 15]
-    nail_along = np.zeros(len(nail), np.float32)
+    plate, nail_along, nail_across = (np.zeros(len(position), np.float32) for _ in range(3))
     for joint in distal:
-        on = (nail > 0.5) & (weight[:, joint] > 0.5)
-        t = (position - joints[joint]) @ axes[joint - 1, :, TWIST]
-        low, high = np.percentile(t[on], [1, 99])
-        own = weight[:, joint] > 0.3
-        nail_along[own] = ((t - low) / (high - low))[own]
+        on = np.flatnonzero((model_nail > 0.5) & (weights[:, joint] > 0.5))
+        own = np.flatnonzero((weight[:, joint] > 0.3) & (dorsal > 0.3))
+        (low, _, left), (high, _, right) = (
+            f((template[on] - joints[joint]) @ axes[joint - 1], axis=0) for f in (np.min, np.max)
+        )
+        place = (position[own] - joints[joint]) @ axes[joint - 1]
+        low, high = low - NAIL_RIM, high + NAIL_RIM
+        t = (place[:, TWIST] - low) / (high - low)
+        u = (2 * place[:, FLEXION] - left - right) / (right - left + 2 * NAIL_RIM)
+        outside = np.abs(u) ** 3 + np.where(t < 0.5, np.abs(2 * t - 1) ** 2.6, np.abs(2 * t - 1) ** 4)
+        plate[own] = 1 - smooth(outside, 0.8, 1.15)
+        nail_along[own], nail_across[own] = t, u
 
     def bands(places: list[tuple[int, float]], gate: Array) -> Bands:
         """Bands at (joint, share of the way to the next joint)."""
@@ -140,7 +163,7 @@ def skin_map(size: int) -> SkinMap:
             along.append((position - middle) @ axis)
             own = weight[:, joint] + weight[:, PARENTS_16[joint]]
             own = own + (weight[:, joint + 1] if joint not in distal else 0)
-            gates.append(_smooth(own, 0.5, 0.8) * (np.abs(along[-1]) < 0.012))
+            gates.append(smooth(own, 0.5, 0.8) * (np.abs(along[-1]) < 0.012))
         which = np.argmin(np.where(np.array(gates) > 0.01, np.abs(along), 1.0), 0)
         rows = np.arange(len(position))
         return Bands(
@@ -161,21 +184,24 @@ def skin_map(size: int) -> SkinMap:
         nearest=nearest,
         position=position,
         dorsal=dorsal,
-        hand=_smooth(position[:, 0], -0.012, 0.012),
+        hand=smooth(position[:, 0], -0.02, 0.018),
         knuckle=near(joints[[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]], 0.013),
         tip=near(tips, 0.012),
         mound=(1 - dorsal) * np.maximum(near(mounds, 0.016), 0.7 * near(tips, 0.016)),
         palm=palm,
-        back=_smooth(facing, 0.1, 0.7) * _smooth(weight[:, 0] + 0.7 * weight[:, [4, 7, 10, 13]].sum(1), 0.4, 0.9),
-        nail=_smooth(nail, 0.45, 0.8),
+        back=smooth(facing, 0.1, 0.7) * smooth(weight[:, 0] + 0.7 * weight[:, [4, 7, 10, 13]].sum(1), 0.4, 0.9),
+        nail=plate,
         nail_along=nail_along,
+        nail_across=nail_across,
+        weight=weight,
+        area=area,
         creases=bands(crease_places, 1 - dorsal),
         wrinkles=wrinkles,
     )
 
 
-def _laid_out(model: HandModel, features: Array, size: int) -> tuple[Array, Array]:
-    """Vertex features at each covered texel, and the nearest covered texel of every texel.
+def _laid_out(model: HandModel, features: Array, size: int) -> tuple[Array, Array, Array]:
+    """Vertex features at each covered texel, the nearest covered texel of every texel, and each one's area [m^2].
 
     The flattened mesh is drawn by the ray tracer, seen from straight above.
     """
@@ -193,14 +219,23 @@ def _laid_out(model: HandModel, features: Array, size: int) -> tuple[Array, Arra
     point = np.stack([column + 0.5, row + 0.5], -1) / size
     share = np.linalg.solve((triangle[:, :2] - triangle[:, 2:]).transpose(0, 2, 1), (point - triangle[:, 2])[..., None])
     share = np.concatenate([share[..., 0], 1 - share[..., 0].sum(1, keepdims=True)], 1)
+    area = face_areas(model.template.numpy(), model.faces.numpy()) / face_areas(uv, corners) / size**2
     values = (features[model.faces.numpy()[face[covered]]] * share[..., None]).sum(1)
     place = np.full((size, size), -1)
     place[covered] = np.arange(covered.sum())
     nearest: Any = distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    return values.astype(np.float32), place[tuple(nearest)]
+    return values.astype(np.float32), place[tuple(nearest)], area[face[covered]].astype(np.float32)
 
 
-def _smooth(x: Array, low: float, high: float) -> Array:
+def face_areas(verts: Float[Array, "verts dim"], faces: Int[Array, "faces 3"]) -> Float[Array, "faces"]:
+    """Of triangles in the plane or in space."""
+    a, b, c = np.moveaxis(verts[faces].astype(np.float64), 1, 0)
+    if verts.shape[1] == 2:
+        a, b, c = (np.pad(corner, ((0, 0), (0, 1))) for corner in (a, b, c))
+    return np.maximum(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2, 1e-12)
+
+
+def smooth(x: Array, low: float, high: float) -> Array:
     """Smooth step from 0 at `low` to 1 at `high`."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
