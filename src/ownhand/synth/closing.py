@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ownhand.hand.anatomy import ABDUCTION
+from ownhand.hand.builtin import open_hand
+from ownhand.structs import given
 from ownhand.synth.digits import Digits, chosen_vertices
 from ownhand.synth.thing import Thing
 
@@ -20,7 +23,10 @@ GAP = 0.0003  # metres between skin and thing that closing aims at
 _NEAR = 0.0015  # metres at which a bone has touched and the joints before it stop
 _STEPS = (10, 7, 5)  # of each stage of closing, and of falling onto the palm
 _FALL = 14
-_SOFT = 0.001  # metres that the thumb may sink into the fingers' round stand-ins
+_SOFT = 0.001  # metres that closing lets webs sink into things, and digits into what stands for palm and fingers
+_GRAIN = 0.008  # distance between the palm's vertices, about [m]
+_THICK = np.array([1.25, 1.1, 1.0])  # half the thickness of a finger's three bones, relative to that of its pad
+_FREE = 0.15  # share of a bone, from its beginning, that is no obstacle
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,9 +63,7 @@ class Held:
         return distance
 
 
-def approached(
-    held: Held, static: Float[Array, "n m 3"], direction: Float[Array, "n 3"]
-) -> Float[Array, "n 3"]:
+def approached(held: Held, static: Float[Array, "n m 3"], direction: Float[Array, "n 3"]) -> Float[Array, "n 3"]:
     """Where things are after they moved in a direction until they touch."""
     t = held.t.copy()
     for _ in range(_FALL):
@@ -72,19 +76,19 @@ def closed(
     hands: Digits, held: Held, begin: Float[Array, "n 5 3 3"], end: Float[Array, "n 5 3 3"]
 ) -> Float[Array, "n 5 3 3"]:
     """Angles [rad] after closing from `begin` towards `end`: fingers first, then the thumb, which keeps off them."""
-    fingers = _closed(hands, held, begin, end, slice(1, 5), None)
-    _, joints, _ = hands.bent(fingers, slice(1, 5))
-    thumb = _closed(hands, held, begin, end, slice(0, 1), _bones(hands, fingers))
+    fingers = _closed(hands, held, begin, end, slice(1, 5), _Palm.of(hands, begin))
+    thumb = _closed(hands, held, begin, end, slice(0, 1), _Fingers.of(hands, fingers))
     return np.concatenate([thumb, fingers], 1)
 
 
 def _closed(
-    hands: Digits, held: Held, begin: Array, end: Array, digits: slice, bones: tuple[Array, Array, Array] | None
-) -> Array:
+    hands: Digits, held: Held, begin: Array, end: Array, digits: slice, others: _Palm | _Fingers
+) -> Float[Array, "n d 3 3"]:
     """One stage per joint: a bone that touches stops the joints before it, the others go on."""
+    chosen = chosen_vertices()
     angles, end = begin[:, digits].copy(), end[:, digits]
     n, d = angles.shape[:2]
-    reach, segment = hands.reach()[:, digits], chosen_vertices().segment[digits]
+    reach, segment, web = hands.reach()[:, digits], chosen.segment[digits], chosen.is_web[digits]
     first = np.zeros((n, d), int)  # joint that still moves
     for steps in _STEPS:
         free = np.arange(3) >= first[..., None]
@@ -94,34 +98,72 @@ def _closed(
         share = np.zeros((n, d))
         for _ in range(steps):
             verts = hands.bent(angles + share[..., None, None] * way, digits)[0]
-            gap = held.distance(verts.reshape(n, -1, 3)).reshape(n, d, -1) - GAP
-            if bones is not None:
-                gap = np.minimum(gap, _clearance(verts, bones))
+            gap = held.distance(verts.reshape(n, -1, 3)).reshape(n, d, -1) - GAP + _SOFT * web
+            gap = np.minimum(gap, others.distance(verts) + _SOFT)
             share = np.clip(share + np.where(moving, gap / speed, np.inf).min(-1), 0, 1)
         angles = angles + share[..., None, None] * way
-        touched = [((gap < _NEAR) & moving & (segment == k)).any(-1) for k in range(3)]
-        stop = np.select(touched, [1, 2, 3], 0)
-        first = np.where(stop > 0, np.maximum(first, stop), 3)
+        near = (gap < _NEAR) & moving & ~web
+        stop = np.select(
+            [(near & (segment == k)).any(-1) for k in range(3)], [1, 2, 3], np.where(share < 1, first + 1, 3)
+        )
+        first = np.maximum(first, stop)
     return angles
 
 
-def _bones(hands: Digits, fingers: Float[Array, "n 4 3 3"]) -> tuple[Array, Array, Array]:
-    """Where the fingers' bones begin and lead, and how thick the fingers are there: round rods [m]."""
-    chosen = chosen_vertices()
-    verts, joints, _ = hands.bent(fingers, slice(1, 5))
-    tips = np.take_along_axis(verts, chosen.pad[None, 1:, :, None], 2).mean(2)
-    begin = joints
-    way = np.concatenate([joints[:, :, 1:], tips[:, :, None]], 2) - begin
-    thick = np.linalg.norm(hands.verts[:, 1:, chosen.pad[1]].mean(2) - hands.joints[:, 1:, 2], axis=-1) * 0 + 0.0078
-    radius = thick[..., None] * np.array([1.1, 1.0, 0.9])
-    flat = len(verts), -1
-    return begin.reshape(*flat, 3), way.reshape(*flat, 3), radius.reshape(flat)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Palm:
+    """The palm as an obstacle to the fingers' pads [m]."""
+
+    verts: Float[Array, "n p 3"]
+    normals: Float[Array, "p 3"]
+
+    @classmethod
+    def of(cls, hands: Digits, angles: Float[Array, "n 5 3 3"]) -> _Palm:
+        return cls(verts=hands.bent_palm(angles), normals=chosen_vertices().palm_normals)
+
+    def distance(self, verts: Float[Array, "n 4 v 3"]) -> Float[Array, "n 4 v"]:
+        """Of the pads' vertices; infinite for others."""
+        pads = chosen_vertices().pad[None, 1:, :, None]
+        tips = np.take_along_axis(verts, pads, 2).reshape(len(verts), -1, 3)
+        square = ((tips[:, :, None] - self.verts[:, None]) ** 2).sum(-1)
+        nearest = square.argmin(-1)
+        base = np.take_along_axis(self.verts, nearest[..., None], 1)
+        height = ((tips - base) * self.normals[nearest]).sum(-1)
+        away = np.sqrt(square.min(-1)) - _GRAIN
+        distance = np.full(verts.shape[:3], np.inf)
+        np.put_along_axis(distance, pads[..., 0], np.maximum(height, away).reshape(len(verts), 4, -1), 2)
+        return distance
 
 
-def _clearance(verts: Float[Array, "n d v 3"], bones: tuple[Array, Array, Array]) -> Float[Array, "n d v"]:
-    """Distance of vertices to rods [m]."""
-    begin, way, radius = bones
-    away = verts[:, :, :, None] - begin[:, None, None]
-    share = np.clip((away * way[:, None, None]).sum(-1) / (way**2).sum(-1)[:, None, None], 0.15, 1)
-    gap = np.linalg.norm(away - share[..., None] * way[:, None, None], axis=-1) - radius[:, None, None]
-    return gap.min(-1) + _SOFT
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Fingers:
+    """Fingers as an obstacle to the thumb: round rods [m]."""
+
+    begin: Float[Array, "n 12 3"]
+    way: Float[Array, "n 12 3"]
+    radius: Float[Array, "n 12"]
+
+    @classmethod
+    def of(cls, hands: Digits, angles: Float[Array, "n 4 3 3"]) -> _Fingers:
+        pads = chosen_vertices().pad[None, 1:, :, None]
+        verts, joints, R = hands.bent(angles, slice(1, 5))
+        tips = np.take_along_axis(verts, pads, 2).mean(2)
+        rest = np.take_along_axis(hands.verts[:, 1:], pads, 2).mean(2) - hands.joints[:, 1:, 2]
+        axes = _backs()
+        back = R[:, :, 2] @ axes[None, ..., None]
+        tips = tips - back[..., 0] * (rest * axes).sum(-1, keepdims=True)
+        n = len(angles)
+        thick = np.abs((rest * axes).sum(-1))[..., None] * _THICK
+        way = np.concatenate([joints[:, :, 1:], tips[:, :, None]], 2) - joints
+        return cls(begin=joints.reshape(n, -1, 3), way=way.reshape(n, -1, 3), radius=thick.reshape(n, -1))
+
+    def distance(self, verts: Float[Array, "n d v 3"]) -> Float[Array, "n d v"]:
+        away = verts[:, :, :, None] - self.begin[:, None, None]
+        way = self.way[:, None, None]
+        share = np.clip((away * way).sum(-1) / (way**2).sum(-1), _FREE, 1)
+        return (np.linalg.norm(away - share[..., None] * way, axis=-1) - self.radius[:, None, None]).min(-1)
+
+
+def _backs() -> Float[Array, "4 3"]:
+    """Directions out of the back of the fingers' last bones at rest."""
+    return given(open_hand().axes, "anatomical axes").double().numpy()[5::3, :, ABDUCTION]

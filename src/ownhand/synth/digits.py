@@ -1,4 +1,4 @@
-"""The palm's side of many hands at once, few vertices per digit, so that fingers can be closed quickly. Hand's frame."""
+"""The palm's side of many hands at once, few vertices per digit, so that fingers close quickly. All in the hand's frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ownhand.geometry.meshes import vertex_normals
 from ownhand.hand.anatomy import ABDUCTION, rotations_from_angles
@@ -16,7 +16,9 @@ from ownhand.structs import given
 
 Array = np.ndarray
 
-PER_DIGIT, PER_PALM, PER_PAD = 56, 48, 8  # vertices looked at
+PER_DIGIT, PER_PALM, PER_PAD = 60, 48, 8  # vertices looked at
+_SHARE = 0.35  # least share of its own joints in a digit's vertices
+_WEB = 0.75  # with less of its own joints a vertex belongs to the web
 _SIDE = 0.4  # largest cosine between a vertex normal and the back of its digit: palm's side and flanks
 
 
@@ -76,6 +78,16 @@ class Digits:
         moved = (blend[..., :9].reshape(n, d, PER_DIGIT, 3, 3) @ verts[..., None])[..., 0] + blend[..., 9:]
         return moved + still[..., None] * verts, at, G
 
+    def bent_palm(self, angles: Float[Array, "n 5 3 3"]) -> Float[Array, "n p 3"]:
+        """Vertices of the palm, which the digits' bases pull along: mostly the thumb's."""
+        chosen = chosen_vertices()
+        n = len(angles)
+        axes = given(open_hand().axes, "anatomical axes").double()[::3]
+        turn = rotations_from_angles(torch.from_numpy(angles[:, :, 0].copy()), axes).numpy() - np.eye(3)
+        rest = self.palm + (turn.reshape(n, 45) @ chosen.palm_pose_basis.T).reshape(n, PER_PALM, 3)
+        away = rest[:, None] - self.joints[:, :, :1]
+        return rest + np.einsum("pd,ndpc->npc", chosen.palm_weights, away @ turn.swapaxes(-1, -2))
+
     def reach(self) -> Float[Array, "n 5 v 3"]:
         """By how much a vertex moves at most per angle of each joint of its digit [m/rad]."""
         weights = chosen_vertices().weights
@@ -97,6 +109,10 @@ class Chosen:
         pose_basis: Displacement per entry of the three matrices R - I [m].
         segment: Which of its digit's three bones a vertex belongs to.
         pad: Vertices of each digit's pad, among its own.
+        is_web: Which vertices lie where a digit leaves the palm: soft.
+        palm_normals: Of the palm's vertices, outwards.
+        palm_weights: Shares of the five digits' base joints in the palm's vertices.
+        palm_pose_basis: Displacement of the palm per entry of their matrices R - I [m].
         flank: Vertices at the thumb's side of each finger's middle bone, among its own.
     """
 
@@ -109,6 +125,10 @@ class Chosen:
     segment: Int[Array, "5 v"]
     pad: Int[Array, "5 k"]
     flank: Int[Array, "5 k"]
+    is_web: Bool[Array, "5 v"]
+    palm_normals: Float[Array, "p 3"]
+    palm_weights: Float[Array, "p 5"]
+    palm_pose_basis: Float[Array, "p3 45"]
 
 
 @lru_cache(maxsize=1)
@@ -124,7 +144,7 @@ def chosen_vertices() -> Chosen:
         own = weights[:, 1 + 3 * digit : 4 + 3 * digit]
         backs, sides = axes[3 * digit : 3 * digit + 3, :, ABDUCTION], axes[3 * digit + 2, :, 2]
         facing = (normals * backs[own.argmax(1)]).sum(1)
-        candidates = np.flatnonzero((own.sum(1) > 0.7) & (facing < _SIDE))
+        candidates = np.flatnonzero((own.sum(1) > _SHARE) & (facing < _SIDE))
         spread = candidates[_spread(verts[candidates], PER_DIGIT)]
         per_digit.append(spread)
         own_weights.append(own[spread])
@@ -149,6 +169,10 @@ def chosen_vertices() -> Chosen:
         segment=np.stack(own_weights).argmax(-1),
         pad=np.stack(pads),
         flank=np.stack(flanks),
+        is_web=np.stack(own_weights).sum(-1) < _WEB,
+        palm_normals=normals[palm],
+        palm_weights=weights[palm][:, 1::3],
+        palm_pose_basis=correctives[palm][:, :, ::3].reshape(3 * PER_PALM, 45),
     )
 
 

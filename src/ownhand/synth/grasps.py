@@ -36,6 +36,8 @@ TOUCH = 0.002  # distance [m] that counts as contact
 _LEVELS = 9  # openings between open and closed hand that are compared with the thing's thickness
 _AHEAD = 0.35  # share of the way before that opening where the digits begin to close
 _BEYOND = 0.2  # share of the way that they go on beyond the closed hand
+WEB = np.array([-0.004, 0.02, 0.006])  # from the index finger MCP joint to where a pen leans [m]
+_CLEAR_OF_THUMB = 0.55  # share of its half width by which a flat thing lies further out, so that the thumb has room
 _FAR = 0.2  # metres before the palm where a thing starts
 
 
@@ -148,10 +150,11 @@ def _on_palm(
     R = np.stack([along, np.cross(face, along), face], -1) @ np.stack([d.R_grip_object for d in draws])
     length = hands.joints[:, 2, 0, 0]
     xy = np.stack([d.place for d in draws]) * length[:, None]
+    xy[:, 0] += np.array([d.hold.half_width for d in draws]) * _CLEAR_OF_THUMB
     grip = np.concatenate([xy, np.full((len(draws), 1), -_FAR)], 1)
     t = grip - (R @ np.stack([d.point for d in draws])[..., None])[..., 0]
-    verts = hands.bent(begin)[0]
-    static = np.concatenate([hands.palm, verts[:, 1:].reshape(len(draws), -1, 3)], 1)
+    verts, web = hands.bent(begin)[0], chosen_vertices().is_web[0]
+    static = np.concatenate([hands.bent_palm(begin), verts[:, 0, web], verts[:, 1:].reshape(len(draws), -1, 3)], 1)
     return R, approached(held.placed(R, t), static, face), begin, end
 
 
@@ -181,10 +184,13 @@ def _between_tips(
     for k, d in enumerate(draws):
         thickness, middle = _thickness(d)
         share[k] = np.interp(-thickness, -aperture[k], levels)
-        f, g, u, w = (np.stack([np.interp(share[k], levels, x[k, :, c]) for c in range(3)]) for x in (fingers, thumb, distal, knuckle))
+        f, g, u, w = (
+            np.stack([np.interp(share[k], levels, x[k, :, c]) for c in range(3)])
+            for x in (fingers, thumb, distal, knuckle)
+        )
         face = (f - g) / np.linalg.norm(f - g)
         if d.hold.grasp == "writing":
-            u = w + [0.0, 0.014, 0.006] - (f + g) / 2
+            u = w + WEB - (f + g) / 2
         along = u - face * (u @ face)
         along /= np.linalg.norm(along)
         R[k] = np.stack([along, np.cross(face, along), face], -1) @ d.R_grip_object
@@ -192,8 +198,13 @@ def _between_tips(
     way = end - begin
     s = share[:, None, None, None]
     start = begin + np.maximum(s - _AHEAD, 0) * way
-    for k in np.flatnonzero(is_side):
-        start[k, 1:] = begin[k, 1:]
+    side = np.flatnonzero(is_side)
+    if len(side):
+        start[side, 1:] = begin[side, 1:]
+        face = (R[side] @ np.stack([draws[k].R_grip_object for k in side]).swapaxes(-1, -2))[..., 2]
+        away = held[side].placed(R[side], t[side] - 0.01 * face)
+        verts = hands[side].bent(begin[side, 1:], slice(1, 5))[0].reshape(len(side), -1, 3)
+        t[side] = approached(away, verts, face)
     return R, t, start, begin + (1 + _BEYOND) * way
 
 
@@ -202,9 +213,11 @@ def _thickness(d: _Draw) -> tuple[float, Array]:
     face = d.R_grip_object.T @ [0.0, 0.0, 1.0]
     at = np.linspace(-0.06, 0.06, 241)
     outside = d.thing.distance(d.point + at[:, None] * face) > 0
-    low, high = np.flatnonzero(outside & (at < 0)), np.flatnonzero(outside & (at > 0))
-    first = at[low[-1]] if len(low) else at[0]
-    last = at[high[0]] if len(high) else at[-1]
+    if outside[len(at) // 2]:  # hollow: taken from outside
+        first, last = at[~outside][[0, -1]]
+    else:
+        low, high = np.flatnonzero(outside & (at < 0)), np.flatnonzero(outside & (at > 0))
+        first, last = at[low[-1]] if len(low) else at[0], at[high[0]] if len(high) else at[-1]
     return last - first, d.point + (first + last) / 2 * face
 
 
@@ -216,9 +229,7 @@ def _checked(
     n = len(draws)
     axes = given(model.axes, "anatomical axes").double()
     R = rotations_from_angles(torch.from_numpy(angles.reshape(n, 15, 3)), axes)
-    pose = HandPose(
-        R_cam_root=torch.eye(3).expand(n, 3, 3), R_parent_joint=R.float(), t_cam_root=torch.zeros(n, 3)
-    )
+    pose = HandPose(R_cam_root=torch.eye(3).expand(n, 3, 3), R_parent_joint=R.float(), t_cam_root=torch.zeros(n, 3))
     verts = model.shaped(shape.float()).posed(pose).verts.numpy()
     distance = held.distance(verts.astype(float))
     part = model.skin_weights.argmax(1).numpy()

@@ -66,8 +66,7 @@ def _mug(place: int) -> Thing:
         Hold(grasp="cylinder", along=Z, face=LEFT, slide=(0, 0, 0.01), spin=50, share=2),
         Hold(grasp="cylinder", along=UNDER, face=LEFT, slide=(0, 0, 0.01), spin=50),
         Hold(grasp="pinch", along=LEFT, face=Y, point=(0.07, 0, 0.008), turn=30),
-        Hold(grasp="lateral", along=LEFT, face=Y, point=(0.07, 0, 0.005), turn=30),
-        Hold(grasp="palmar", along=UNDER, face=X, point=(0, 0, 0.03), spin=180),
+        Hold(grasp="palmar", along=Y, face=X, spin=40),
     )
     parts = [(lathe(profile, 24), look), (tube(handle, 0.0055, Y), even(WHITE))]
     return made(place, "mug", parts, holds, specular=0.05, roughness=0.2)
@@ -93,7 +92,6 @@ def _bowl(place: int) -> Thing:
                          (0.62, (226, 222, 208)))  # fmt: skip
     holds = (
         Hold(grasp="platform", along=X, face=UNDER, spin=180, share=2),
-        Hold(grasp="palmar", along=UNDER, face=X, point=(0.067, 0, 0.012), turn=15),
         Hold(grasp="pinch", along=UNDER, face=X, point=(0.067, 0, 0.015), turn=25),
     )
     return made(place, "bowl", [(lathe(profile), look)], holds, specular=0.05, roughness=0.25)
@@ -111,9 +109,9 @@ def _cereal_box(place: int) -> Thing:
     front, side = panel("FLAKES", (236, 190, 50), (190, 40, 34), WHITE), small_print((236, 190, 50), DARK, bars=False)
     look = sheet(sideways(front), sideways(small_print((240, 214, 120), DARK)), side)
     holds = (
-        Hold(grasp="palmar", along=DOWN, face=Z, point=(0, 0.06, 0), slide=(0.06, 0.01, 0), turn=15),
-        Hold(grasp="palmar", along=LEFT, face=UNDER, point=(0.1, 0, 0), slide=(0.01, 0.04, 0), turn=15),
-        Hold(grasp="cylinder", along=X, face=Y, slide=(0.06, 0, 0)),
+        Hold(grasp="palmar", along=DOWN, face=Z, point=(0, 0.072, 0), slide=(0.06, 0.01, 0), turn=15),
+        Hold(grasp="palmar", along=LEFT, face=UNDER, point=(0.112, 0, 0), slide=(0.01, 0.04, 0), turn=15),
+        Hold(grasp="cylinder", along=X, face=Y, slide=(0.06, 0, 0), half_width=0.027),
     )
     return made(place, "cereal box", [(box(0.27, 0.19, 0.053), look)], holds, roughness=0.6)
 
@@ -125,11 +123,11 @@ def _small_box(place: int) -> Thing:
         even((64, 150, 120)),
     )
     holds = (
-        Hold(grasp="cylinder", along=X, face=Z, slide=(0.015, 0, 0), share=2),
-        Hold(grasp="cylinder", along=X, face=Y, slide=(0.015, 0, 0)),
+        Hold(grasp="cylinder", along=X, face=Z, slide=(0.015, 0, 0), half_width=0.031, share=2),
+        Hold(grasp="cylinder", along=X, face=Y, slide=(0.015, 0, 0), half_width=0.015),
         Hold(grasp="palmar", along=Y, face=Z, slide=(0.02, 0, 0)),
         Hold(grasp="tripod", along=X, face=Z, point=(-0.035, 0, 0), turn=40),
-        Hold(grasp="platform", along=X, face=UNDER, turn=180),
+        Hold(grasp="platform", along=X, face=UNDER, turn=180, half_width=0.031),
     )
     return made(place, "small box", [(box(0.11, 0.062, 0.03), look)], holds, roughness=0.5)
 
@@ -138,9 +136,9 @@ def _book(place: int) -> Thing:
     cover = panel("NIGHT", (30, 44, 84), (206, 160, 60), (246, 236, 210))
     look = sheet(sideways(cover), sideways(small_print((30, 44, 84), WHITE)), prints.pages)
     holds = (
-        Hold(grasp="palmar", along=DOWN, face=Z, point=(0, 0.035, 0), slide=(0.05, 0.01, 0), turn=25, share=2),
-        Hold(grasp="palmar", along=LEFT, face=UNDER, point=(0.07, 0, 0), slide=(0.01, 0.02, 0), turn=25, share=2),
-        Hold(grasp="platform", along=X, face=UNDER, turn=180),
+        Hold(grasp="palmar", along=DOWN, face=Z, point=(0, 0.045, 0), slide=(0.05, 0.01, 0), turn=25, share=2),
+        Hold(grasp="palmar", along=LEFT, face=UNDER, point=(0.08, 0, 0), slide=(0.01, 0.02, 0), turn=25, share=2),
+        Hold(grasp="platform", along=X, face=UNDER, turn=180, half_width=0.06),
     )
     return made(place, "book", [(box(0.2, 0.13, 0.022), look)], holds, roughness=0.45)
 
@@ -148,10 +146,11 @@ def _book(place: int) -> Thing:
 def _phone(place: int) -> Thing:
     look = sheet(prints.screen, prints.phone_back, even((70, 76, 86)))
     holds = (
-        Hold(grasp="cylinder", along=X, face=UNDER, slide=(0.02, 0, 0), share=4),
-        Hold(grasp="cylinder", along=LEFT, face=UNDER, slide=(0.02, 0, 0)),
-        Hold(grasp="platform", along=X, face=UNDER, turn=180),
-        Hold(grasp="palmar", along=Y, face=UNDER, slide=(0.02, 0, 0)),
+        Hold(grasp="cylinder", along=X, face=UNDER, slide=(0.02, 0, 0), half_width=0.036, share=4),
+        Hold(grasp="cylinder", along=LEFT, face=UNDER, slide=(0.02, 0, 0), half_width=0.036),
+        Hold(grasp="platform", along=X, face=UNDER, turn=180, half_width=0.036),
+        Hold(grasp="palmar", along=UNDER, face=Y, slide=(0.02, 0, 0)),
+        Hold(grasp="palmar", along=Z, face=Y, slide=(0.02, 0, 0)),
         Hold(grasp="pinch", along=X, face=UNDER, point=(-0.06, 0, 0), turn=40),
     )
     return made(place, "phone", [(_plate(0.148, 0.072, 0.008, 0.009), look)], holds, specular=0.06, roughness=0.15)
@@ -164,7 +163,7 @@ def _bank_card(place: int) -> Thing:
         for grasp, turn, share in (("pinch", 60, 2.0), ("tripod", 60, 1.0), ("lateral", 30, 2.0))
         for side in (Z, UNDER)
     )
-    flat = Hold(grasp="platform", along=X, face=UNDER, turn=180)
+    flat = Hold(grasp="platform", along=X, face=UNDER, turn=180, half_width=0.027)
     return made(place, "bank card", [(_plate(*CARD, CARD_CORNER), look)], (*holds, flat), specular=0.05, roughness=0.3)
 
 
@@ -177,8 +176,8 @@ def _scissors(place: int) -> Thing:
         ring = [(-0.062 + 0.025 * np.cos(a), side * 0.022 + 0.015 * np.sin(a), 0) for a in turn]
         parts += [(tube(path, 0.004, Z, around=7), even((200, 60, 24))) for path in (shank, ring)]
     holds = (
-        Hold(grasp="pinch", along=X, face=Z, point=(-0.02, 0, 0), turn=40),
-        Hold(grasp="lateral", along=X, face=Z, point=(-0.02, 0, 0), turn=40),
+        Hold(grasp="pinch", along=LEFT, face=Z, point=(0.06, 0, 0), slide=(0.015, 0, 0), turn=40),
+        Hold(grasp="lateral", along=LEFT, face=Z, point=(0.065, 0, 0), slide=(0.01, 0, 0), turn=30),
         Hold(grasp="cylinder", along=X, face=Z, point=(0.04, 0, 0)),
     )
     return made(place, "scissors", parts, holds, specular=0.15, roughness=0.3, height=64)
@@ -267,8 +266,8 @@ def _knife(place: int) -> Thing:
 def _remote_control(place: int) -> Thing:
     look = sheet(prints.buttons, even((36, 36, 40)), even((30, 30, 33)))
     holds = (
-        Hold(grasp="cylinder", along=X, face=UNDER, slide=(0.03, 0, 0), share=3),
-        Hold(grasp="palmar", along=Y, face=UNDER, slide=(0.03, 0, 0)),
+        Hold(grasp="cylinder", along=X, face=UNDER, slide=(0.03, 0, 0), half_width=0.022, share=3),
+        Hold(grasp="palmar", along=UNDER, face=Y, slide=(0.03, 0, 0)),
         Hold(grasp="tripod", along=X, face=UNDER, point=(-0.06, 0, 0), turn=40),
     )
     return made(place, "remote control", [(_plate(0.17, 0.045, 0.019, 0.008), look)], holds, roughness=0.5)
@@ -280,10 +279,10 @@ def _sponge(place: int) -> Thing:
         prints.speckled((40, 96, 60), DARK, 300, 0.006),
     )
     holds = (
-        Hold(grasp="cylinder", along=X, face=UNDER, slide=(0.01, 0, 0)),
-        Hold(grasp="cylinder", along=X, face=Z, slide=(0.01, 0, 0)),
+        Hold(grasp="cylinder", along=X, face=UNDER, slide=(0.01, 0, 0), half_width=0.034),
+        Hold(grasp="cylinder", along=X, face=Z, slide=(0.01, 0, 0), half_width=0.034),
         Hold(grasp="palmar", along=Y, face=Z, slide=(0.02, 0, 0)),
-        Hold(grasp="platform", along=X, face=UNDER, turn=180),
+        Hold(grasp="platform", along=X, face=UNDER, turn=180, half_width=0.034),
     )
     return made(
         place, "sponge", [(box(0.1, 0.068, 0.028), sheet(fleece, foam, foam))], holds, specular=0.02, roughness=1.0
@@ -359,9 +358,9 @@ def _stick(reach: float, middle: float = 0.0) -> tuple[Hold, ...]:
     low = (0.0, 0.0, middle - reach)
     return (
         Hold(grasp="writing", along=Z, face=X, point=low, slide=(0, 0, 0.006), spin=180, share=2),
-        Hold(grasp="pinch", along=Y, face=X, point=(0, 0, middle), slide=(0, 0, 0.03), spin=180, turn=60),
+        Hold(grasp="pinch", along=Y, face=X, point=(0, 0, middle), slide=(0, 0, 0.03), spin=180, turn=30),
         Hold(grasp="tripod", along=Z, face=X, point=low, slide=(0, 0, 0.01), spin=180, turn=30),
-        Hold(grasp="lateral", along=Z, face=X, point=low, slide=(0, 0, 0.01), spin=180, turn=30),
+        Hold(grasp="lateral", along=Z, face=X, point=(0, 0, low[2] - 0.012), spin=180, turn=20),
     )
 
 

@@ -31,6 +31,7 @@ class Hold:
         slide: By how much it may be held elsewhere, either way [m].
         turn: How far it may be turned about `face`, either way [degrees].
         spin: How far it may be turned about its own z first, either way [degrees].
+        half_width: Of a flat thing on the palm, across `along` [m].
         share: How often, relative to the other ways.
     """
 
@@ -41,6 +42,7 @@ class Hold:
     slide: Triple = (0.0, 0.0, 0.0)
     turn: float = 0.0
     spin: float = 0.0
+    half_width: float = 0.0
     share: float = 1.0
 
 
