@@ -1,4 +1,4 @@
-"""The palm's side of many hands at once, few vertices per digit, so that fingers close quickly. All in the hand's frame."""
+"""The palm's side of many hands at once, few vertices per digit, so that fingers close quickly. Frame: the hand's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from ownhand.geometry.meshes import vertex_normals
-from ownhand.hand.anatomy import ABDUCTION, rotations_from_angles
+from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
 from ownhand.hand.builtin import open_hand
 from ownhand.structs import given
 
@@ -60,8 +60,7 @@ class Digits:
         """Vertices, joints and the joints' orientations of some of the digits bent by angles [rad] (`anatomy`)."""
         chosen = chosen_vertices()
         n, d = angles.shape[:2]
-        axes = given(open_hand().axes, "anatomical axes").double()[np.arange(15).reshape(5, 3)[digits].ravel()]
-        R = rotations_from_angles(torch.from_numpy(angles.reshape(n, -1, 3)), axes).numpy().reshape(n, d, 3, 3, 3)
+        R = _rotations(angles, chosen.hats[digits])
         rest, joints, weights = self.verts[:, digits], self.joints[:, digits], chosen.weights[digits]
         features = (R - np.eye(3)).reshape(n, d, 27, 1)
         verts = rest + (chosen.pose_basis[digits] @ features).reshape(n, d, PER_DIGIT, 3)
@@ -82,8 +81,7 @@ class Digits:
         """Vertices of the palm, which the digits' bases pull along: mostly the thumb's."""
         chosen = chosen_vertices()
         n = len(angles)
-        axes = given(open_hand().axes, "anatomical axes").double()[::3]
-        turn = rotations_from_angles(torch.from_numpy(angles[:, :, 0].copy()), axes).numpy() - np.eye(3)
+        turn = _rotations(angles[:, :, 0], chosen.hats[:, 0]) - np.eye(3)
         rest = self.palm + (turn.reshape(n, 45) @ chosen.palm_pose_basis.T).reshape(n, PER_PALM, 3)
         away = rest[:, None] - self.joints[:, :, :1]
         return rest + np.einsum("pd,ndpc->npc", chosen.palm_weights, away @ turn.swapaxes(-1, -2))
@@ -109,6 +107,7 @@ class Chosen:
         pose_basis: Displacement per entry of the three matrices R - I [m].
         segment: Which of its digit's three bones a vertex belongs to.
         pad: Vertices of each digit's pad, among its own.
+        hats: Cross product matrix of each axis of each joint, and its square.
         is_web: Which vertices lie where a digit leaves the palm: soft.
         palm_normals: Of the palm's vertices, outwards.
         palm_weights: Shares of the five digits' base joints in the palm's vertices.
@@ -125,6 +124,7 @@ class Chosen:
     segment: Int[Array, "5 v"]
     pad: Int[Array, "5 k"]
     flank: Int[Array, "5 k"]
+    hats: Float[Array, "5 3 3 2 9"]
     is_web: Bool[Array, "5 v"]
     palm_normals: Float[Array, "p 3"]
     palm_weights: Float[Array, "p 5"]
@@ -142,7 +142,7 @@ def chosen_vertices() -> Chosen:
     correctives = model.pose_basis.numpy().reshape(len(verts), 3, 15, 9)
     for digit in range(5):
         own = weights[:, 1 + 3 * digit : 4 + 3 * digit]
-        backs, sides = axes[3 * digit : 3 * digit + 3, :, ABDUCTION], axes[3 * digit + 2, :, 2]
+        backs, sides = axes[3 * digit : 3 * digit + 3, :, ABDUCTION], axes[3 * digit + 2, :, FLEXION]
         facing = (normals * backs[own.argmax(1)]).sum(1)
         candidates = np.flatnonzero((own.sum(1) > _SHARE) & (facing < _SIDE))
         spread = candidates[_spread(verts[candidates], PER_DIGIT)]
@@ -154,6 +154,7 @@ def chosen_vertices() -> Chosen:
         pads.append(np.argsort(np.linalg.norm(verts[spread] - pad, axis=1))[:PER_PAD])
         middle = (joints[2 + 3 * digit] + last) / 2 + 0.008 * sides
         flanks.append(np.argsort(np.linalg.norm(verts[spread] - middle, axis=1))[:PER_PAD])
+    hat = np.cross(axes.reshape(5, 3, 3, 3).swapaxes(-1, -2)[..., None, :], np.eye(3)).swapaxes(-1, -2)
     dorsal = axes[6, :, ABDUCTION]
     palm = np.flatnonzero((weights[:, 0] > 0.5) & (normals @ dorsal < 0.0) & (verts[:, 0] > 0.015))
     palm = palm[_spread(verts[palm], PER_PALM)]
@@ -169,11 +170,19 @@ def chosen_vertices() -> Chosen:
         segment=np.stack(own_weights).argmax(-1),
         pad=np.stack(pads),
         flank=np.stack(flanks),
+        hats=np.stack([hat, hat @ hat], -3).reshape(5, 3, 3, 2, 9),
         is_web=np.stack(own_weights).sum(-1) < _WEB,
         palm_normals=normals[palm],
         palm_weights=weights[palm][:, 1::3],
         palm_pose_basis=correctives[palm][:, :, ::3].reshape(3 * PER_PALM, 45),
     )
+
+
+def _rotations(angles: Float[Array, "*batch 3"], hats: Float[Array, "*joints 3 2 9"]) -> Float[Array, "*batch 3 3"]:
+    """As `anatomy.rotations_from_angles`, in a tenth of its time (Rodrigues' formula)."""
+    part = np.sin(angles)[..., None] * hats[..., 0, :] + (1 - np.cos(angles))[..., None] * hats[..., 1, :]
+    R = (part + np.eye(3).ravel()).reshape(*angles.shape, 3, 3)
+    return R[..., ABDUCTION, :, :] @ R[..., FLEXION, :, :] @ R[..., TWIST, :, :]
 
 
 def _spread(points: Array, count: int) -> Array:

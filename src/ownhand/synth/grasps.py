@@ -164,21 +164,19 @@ def _between_tips(
     """Things come where the pads meet, the hand as open as they are thick."""
     n, levels = len(draws), np.linspace(0, 1.05, _LEVELS)
     chosen = chosen_vertices()
-    fingers, distal, knuckle = (np.empty((n, _LEVELS, 3)) for _ in range(3))
-    thumb = np.empty((n, _LEVELS, 3))
     is_side = np.array([d.preshape.where == "side" for d in draws])
     meets = np.zeros((n, 5))
     for k, d in enumerate(draws):
         meets[k, list(d.preshape.tips)] = 1 / len(d.preshape.tips)
-    for level, share in enumerate(levels):
-        verts, joints, _ = hands.bent(begin + share * (end - begin))
-        pads = np.take_along_axis(verts, chosen.pad[None, :, :, None], 2).mean(2)
-        flank = verts[:, 1, chosen.flank[1]].mean(1)
-        fingers[:, level] = np.where(is_side[:, None], flank, np.einsum("nd,ndc->nc", meets, pads))
-        thumb[:, level] = pads[:, 0]
-        tip_ways = pads - joints[:, :, 2]
-        distal[:, level] = np.where(is_side[:, None], tip_ways[:, 0], np.einsum("nd,ndc->nc", meets, tip_ways))
-        knuckle[:, level] = joints[:, 1, 0]
+    bends = begin[:, None] + levels[:, None, None, None] * (end - begin)[:, None]
+    verts, joints, _ = hands[np.repeat(np.arange(n), _LEVELS)].bent(bends.reshape(-1, 5, 3, 3))
+    pads = np.take_along_axis(verts, chosen.pad[None, :, :, None], 2).mean(2).reshape(n, _LEVELS, 5, 3)
+    ways = pads - joints[:, :, 2].reshape(pads.shape)
+    flank = verts[:, 1, chosen.flank[1]].mean(1).reshape(n, _LEVELS, 3)
+    met, pointed = (np.einsum("nd,nldc->nlc", meets, x) for x in (pads, ways))
+    thumb, knuckle = pads[:, :, 0], joints[:, 1, 0].reshape(n, _LEVELS, 3)
+    fingers = np.where(is_side[:, None, None], flank, met)
+    distal = np.where(is_side[:, None, None], ways[:, :, 0], pointed)
     aperture = np.linalg.norm(fingers - thumb, axis=-1)
     share, R, t = np.empty(n), np.empty((n, 3, 3)), np.empty((n, 3))
     for k, d in enumerate(draws):
