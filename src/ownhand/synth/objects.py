@@ -169,12 +169,14 @@ def _bank_card(place: int) -> Thing:
 
 def _scissors(place: int) -> Thing:
     blades = prism([(-0.02, -0.006, 0.006), (0, -0.008, 0.008), (0.06, -0.005, 0.006), (0.09, -0.001, 0.001)], 0.003)
-    turn = np.linspace(0, 2 * np.pi, 11)
     parts: list[tuple[Solid, Print]] = [(blades, brushed())]
     for side in (-1, 1):
+        halves = [
+            [(-0.062 + 0.025 * np.cos(a), side * 0.022 + 0.015 * np.sin(a), 0) for a in np.linspace(b, b + np.pi, 6)]
+            for b in (0, np.pi)
+        ]
         shank = [(-0.012, side * 0.003, 0), (-0.03, side * 0.009, 0), (-0.042, side * 0.012, 0)]
-        ring = [(-0.062 + 0.025 * np.cos(a), side * 0.022 + 0.015 * np.sin(a), 0) for a in turn]
-        parts += [(tube(path, 0.004, Z, around=7), even((200, 60, 24))) for path in (shank, ring)]
+        parts += [(tube(path, 0.004, Z, around=7), even((200, 60, 24))) for path in (shank, *halves)]
     holds = (
         Hold(grasp="pinch", along=LEFT, face=Z, point=(0.06, 0, 0), slide=(0.015, 0, 0), turn=40),
         Hold(grasp="lateral", along=LEFT, face=Z, point=(0.065, 0, 0), slide=(0.01, 0, 0), turn=30),
