@@ -84,7 +84,9 @@ def test_chosen_vertices_move_like_the_whole_hand():
     angles = np.random.default_rng(0).uniform(0, 0.5, (2, 5, 3, 3)) * [0.1, 0.1, 1]
     verts, joints, _ = Digits.of(np.zeros((2, 10))).bent(angles)
     R = rotations_from_angles(torch.from_numpy(angles.reshape(2, 15, 3)), given(model.axes, "axes"))
-    pose = HandPose(R_cam_root=torch.eye(3).double(), R_parent_joint=R, t_cam_root=torch.zeros(3).double())
+    pose = HandPose(
+        R_cam_root=torch.eye(3).double().expand(2, 3, 3), R_parent_joint=R, t_cam_root=torch.zeros(2, 3).double()
+    )
     whole = model.shaped(torch.zeros(2, 10).double()).posed(pose)
     np.testing.assert_allclose(
         joints[0].reshape(-1, 3), np.delete(whole.joints[0], [0, 4, 8, 12, 16, 20], 0), atol=1e-6

@@ -176,7 +176,7 @@ def _scissors(place: int) -> Thing:
             for b in (0, np.pi)
         ]
         shank = [(-0.012, side * 0.003, 0), (-0.03, side * 0.009, 0), (-0.042, side * 0.012, 0)]
-        parts += [(tube(path, 0.004, Z, around=7), even((200, 60, 24))) for path in (shank, *halves)]
+        parts += [(tube(path, 0.004, Z, around=6), even((200, 60, 24))) for path in (shank, *halves)]
     holds = (
         Hold(grasp="pinch", along=LEFT, face=Z, point=(0.06, 0, 0), slide=(0.015, 0, 0), turn=40),
         Hold(grasp="lateral", along=LEFT, face=Z, point=(0.065, 0, 0), slide=(0.01, 0, 0), turn=30),
@@ -254,7 +254,8 @@ def _spoon(place: int) -> Thing:
 def _fork(place: int) -> Thing:
     handle = [(-0.1, -0.002, 0.002), (-0.097, -0.006, 0.006), (-0.06, -0.0055, 0.0055), (0, -0.003, 0.003),
               (0.035, -0.003, 0.003), (0.046, -0.011, 0.011), (0.056, -0.0125, 0.0125)]  # fmt: skip
-    tines = [[(0.054, y - 0.0015, y + 0.0015), (0.1, y - 0.001, y + 0.001)] for y in (-0.011, -0.0037, 0.0037, 0.011)]
+    along = np.linspace(0.054, 0.1, 5)
+    tines = [[(x, y - 0.0015, y + 0.0015) for x in along] for y in (-0.011, -0.0037, 0.0037, 0.011)]
     return _cutlery(place, "fork", [prism(x, 0.002, _cutlery_lift) for x in (handle, *tines)])
 
 
@@ -321,7 +322,7 @@ def _ball(radius: float) -> Solid:
 def _cutlery_lift(x: Array, y: Array) -> Array:
     """How spoons and forks are bent: the handle's arch, and the hollow."""
     hollow = np.clip((x - 0.04) / 0.03, 0, 1) * np.clip(1 - ((x - 0.075) / 0.028) ** 2, 0, 1)
-    return 0.005 * np.cos(np.clip(x / 0.06, -np.pi / 2, np.pi / 2)) - 0.006 * hollow - 8 * y**2 * 0
+    return 0.005 * np.cos(np.clip(x / 0.06, -np.pi / 2, np.pi / 2)) - 0.006 * hollow
 
 
 def _cutlery(place: int, name: str, solids: Sequence[Solid]) -> Thing:
