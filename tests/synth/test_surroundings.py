@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ownhand.hand.builtin import open_hand
-from ownhand.synth import backgrounds, effects, scene
+from ownhand.synth import backgrounds, effects, scene, things
 from ownhand.synth.forearm import bent, direction, draw_bend, hand_verts
 
 
@@ -71,3 +71,34 @@ def test_exposure_stays_within_reason():
         totals.append(direct + ambient.coefficients[0].mean())
     assert np.percentile(totals, 2) > 0.4
     assert np.percentile(totals, 98) < 2
+
+
+def test_things_in_front_lie_between_camera_and_hand():
+    joints = np.tile([0.0, 0.0, 0.4], (21, 1))
+    for seed in range(60):
+        mesh = things.thing_in_front(np.random.default_rng(seed), joints)
+        assert mesh.verts[:, 2].min() > 0.01
+        assert mesh.verts[:, 2].mean() < 0.45
+
+
+def test_a_card_beside_the_hand_is_off_it_and_in_the_plane_of_the_palm():
+    joints = open_hand().shaped(torch.zeros(10)).joints.numpy() + np.array([0, 0, 0.5])
+    for seed in range(40):
+        mesh = things.card_beside(np.random.default_rng(seed), joints, np.array([0.0, 0.0, 1.0]))
+        assert np.ptp(mesh.verts[:, 2]) < 0.002
+        assert np.linalg.norm(mesh.verts[:, None] - joints, axis=-1).min() > 0.008
+
+
+def test_what_stands_on_the_desk_touches_it_beside_the_hand():
+    verts = open_hand().template.numpy() + np.array([0, 0, 0.5])
+    joints = open_hand().shaped(torch.zeros(10)).joints.numpy() + np.array([0, 0, 0.5])
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        plane = things.desk(rng, verts)
+        mesh = things.on_desk(rng, plane, joints)
+        a, b, c = plane.verts[:3].astype(float)
+        normal = np.cross(b - a, c - a) / np.linalg.norm(np.cross(b - a, c - a))
+        height, above = (mesh.verts - a) @ normal, (verts - a) @ normal
+        assert height.min() == pytest.approx(0, abs=1e-4)
+        assert above.min() > 0
+        assert np.linalg.norm(mesh.verts[:, None] - joints, axis=-1).min() > 0.005
