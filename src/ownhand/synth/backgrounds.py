@@ -18,7 +18,8 @@ Array = np.ndarray
 Rng = np.random.Generator
 
 WINDOW = 16  # canvases that a picture may show
-PICTURES_PER_CANVAS = 40
+PICTURES_PER_CANVAS = 50
+SWAPPED = 0.05  # share of the pictures whose channels change places
 
 _LINEAR = linear_from_srgb(np.arange(256, dtype=np.float32) / 255)
 
@@ -64,11 +65,11 @@ def background(seed: int, index: int, size: int, rng: Rng) -> Array:
 
 def _recoloured(linear: Array, rng: Rng) -> Array:
     """Saturation, hue, tint and brightness changed; light that falls off to one side."""
-    order = rng.permutation(3) if rng.random() < 0.3 else np.arange(3)
-    colourful = rng.uniform(0.3, 1.2)
+    order = rng.permutation(3) if rng.random() < SWAPPED else np.arange(3)
+    colourful = rng.uniform(0.4, 1.15)
     ramp = np.linspace(-0.5, 0.5, len(linear), dtype=np.float32)
     fall = 1 + rng.uniform(-0.5, 0.5) * ramp[:, None] + rng.uniform(-0.5, 0.5) * ramp
-    tint = np.exp(rng.normal(0, 0.08, 3) + rng.normal(0, 0.35))
+    tint = np.exp(rng.normal(0, 0.06, 3) + rng.normal(0, 0.35))
     matrix = saturation(colourful)[np.argsort(order)] * tint
     return np.clip(mixed(linear, matrix) * fall[..., None], 0, 1)
 
