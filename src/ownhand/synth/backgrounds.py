@@ -45,7 +45,7 @@ def background(seed: int, index: int, size: int, rng: Rng) -> Array:
     centre = rng.uniform(margin, CANVAS - margin, 2)
     flipped = rng.random() < 0.5
     blur = rng.choice([0.0, 0.004, 0.012, 0.03], p=[0.35, 0.25, 0.25, 0.15]) * size * rng.uniform(0.6, 1.4)
-    pixels = size // 2 if blur > 2 else size  # half of them are enough for what is blurred
+    pixels = size // 4 if blur > 3.5 else size // 2 if blur > 1.2 else size  # few are enough for what is blurred
     source = levels[int(np.clip(np.log2(side / pixels), 0, len(levels) - 1))]
     scale = source.width / CANVAS
     a, b = np.cos(angle) * side * scale / pixels, np.sin(angle) * side * scale / pixels

@@ -21,7 +21,10 @@ CENTRE_JITTER = 0.08  # of the crop's side
 FILL_SHARES = (0.42, 0.42, 0.09, 0.07)  # of FILLS, where the crop reaches beyond the sensor
 CUT = 0.05  # share of pictures in which the sensor may miss up to LOST joints
 LOST = 7
+BEYOND = 0.35  # share of pictures whose crop may reach beyond the sensor's edge, to the share SEEN of it
+SEEN = 0.5
 TRIES = 8
+NEAREST = 0.1  # metres before the camera, of any joint
 PATH = 0.15  # metres; how far the hand of a clip goes from where it starts
 
 
@@ -162,7 +165,7 @@ def clip_cameras(
     time = np.arange(frames)[:, None] / max(frames - 1, 1)
     waves = sum(rng.normal(0, 1 / k, 3) * (np.sin(k * np.pi * time + p) - np.sin(p)) for k, p in ((1, 0.4), (2, 2.0)))
     path = waves / max(np.linalg.norm(waves, axis=-1).max(), 1e-9) * rng.uniform(0.1, 1) * PATH
-    path[:, 2] = np.maximum(path[:, 2], 0.15 - (joints + first)[..., 2].min())
+    path[:, 2] = np.maximum(path[:, 2], NEAREST - (joints + first)[..., 2].min())
     flats = [_flat(points, sensor) for points in joints + first + path[:, None]]
     boxes = np.array([[f.min(0), f.max(0)] for f in flats])
     centres, sides = boxes.mean(1), np.ptp(boxes, axis=1).max(-1)
@@ -209,17 +212,19 @@ def _placed(
 ) -> tuple[Float[Array, "3"], Device, Camera]:
     """t_cam_root before the sensor, at least `far` away, and a crop; nearly always with all of the hand in the frame."""
     kind = KINDS[sensor.kind]
-    allowed = LOST if rng.random() < CUT else 0
+    allowed, seen = (LOST if rng.random() < CUT else 0), (SEEN if rng.random() < BEYOND else 1.0)
     spread = 0.7 if allowed else 0.28
     for attempt in range(TRIES):
-        distance = max(np.exp(rng.uniform(*np.log(kind.distance))), far) * (1 + 0.1 * attempt)
+        distance = max(np.exp(rng.uniform(*np.log(kind.distance))), far) * (1 + 0.08 * attempt)
         aim = rng.normal([0, 0.25 * kind.worn], spread / (1 + 0.5 * attempt))
         aim = np.clip(aim, -0.95, 0.95) * sensor.half_view
-        ray = aim if sensor.lens is None else sensor.lens.straight(aim[None] * 0.7)[0]
-        t = distance * np.array([*ray, 1.0]) / (np.linalg.norm([*ray, 1.0]) if kind.worn else 1.0) - joints.mean(0)
+        ray = np.array([*(aim if sensor.lens is None else sensor.lens.straight(aim[None] * 0.7)[0]), 1.0])
+        t = distance * ray / (np.linalg.norm(ray) if kind.worn else 1.0) - joints.mean(0)
         points = joints + t
-        if points[:, 2].min() > 0.08 and (~_inside(points, sensor)).sum() <= allowed:
-            break
+        if points[:, 2].min() > NEAREST and (~_inside(points, sensor)).sum() <= allowed:
+            camera, device = _cropped(rng, points, sensor, size)
+            if allowed or device.seen((size, size)) >= seen:
+                return t, device, camera
     camera, device = _cropped(rng, points, sensor, size)
     return t, device, camera
 

@@ -123,9 +123,9 @@ class Device:
             last = np.array(values.shape) - 1
             rows, columns = np.moveaxis(np.clip(self.lens.sources()[..., ::-1].astype(int), 0, last), -1, 0)
             values = values[rows, columns]
-        if self._covers(values.shape[:2]):
+        if self.seen(values.shape) == 1:
             return values
-        left, top, right, bottom = self._seen(values.shape[:2])
+        left, top, right, bottom = self._window(values.shape)
         out = np.zeros_like(values)
         out[top:bottom, left:right] = values[top:bottom, left:right]
         return out
@@ -133,8 +133,8 @@ class Device:
     def framed(self, image: UInt8[Array, "h w 3"]) -> UInt8[Array, "h w 3"]:
         """The finished picture with what lies beyond the sensor's edge filled in."""
         height, width = image.shape[:2]
-        left, top, right, bottom = self._seen(image.shape[:2])
-        if self._covers(image.shape[:2]) or left >= right or top >= bottom:
+        left, top, right, bottom = self._window(image.shape)
+        if self.seen(image.shape) in (0, 1):
             return image
         seen = image[top:bottom, left:right]
         around = ((top, height - bottom), (left, width - right), (0, 0))
@@ -149,10 +149,12 @@ class Device:
         out[top:bottom, left:right] = seen
         return out
 
-    def _covers(self, size: tuple[int, ...]) -> bool:
-        return self._seen(size) == (0, 0, size[1], size[0])
+    def seen(self, size: tuple[int, ...]) -> float:
+        """Share of a crop of `size` (height, width) that the sensor sees."""
+        left, top, right, bottom = self._window(size)
+        return max(right - left, 0) * max(bottom - top, 0) / (size[0] * size[1])
 
-    def _seen(self, size: tuple[int, ...]) -> tuple[int, int, int, int]:
+    def _window(self, size: tuple[int, ...]) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the pixels whose centres the sensor sees."""
         low = np.ceil(np.array(self.frame) - 0.5)
         left, top, right, bottom = np.clip(low, 0, [size[1], size[0]] * 2).astype(int).tolist()

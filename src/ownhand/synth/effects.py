@@ -19,12 +19,13 @@ Rng = np.random.Generator
 LOW_LIGHT, OVEREXPOSED, UNDEREXPOSED = 0.08, 0.05, 0.05  # shares of the pictures
 MOVED, DEFOCUSED, SHARPENED, JPEG, VIGNETTED, GREY = 0.2, 0.3, 0.35, 0.4, 0.3, 0.015
 CORRELATED = 0.6  # share whose noise has been through demosaicing or denoising
+HALO = 1.2  # variance of the blur that sharpening compares with [px^2]
 ROLLING = 0.04  # share under lamps that flicker while the rows are read out
 
 _STEPS = 4096
 _CODES = srgb_from_linear(np.linspace(0, 1, _STEPS))
 
-_NORMAL = (ndtri((np.arange(2**16) + 0.5) / 2**16)).astype(np.float32)
+_NORMAL = ndtri((np.arange(256) + 0.5) / 256).astype(np.float32)
 _GREY = np.array([0.3, 0.5, 0.2], np.float32)
 
 
@@ -41,7 +42,7 @@ class Exposure:
         motion: Longest path of a moving hand or camera during the exposure; 0 for none.
         defocus: Standard deviation of the blur.
         coarse: Side of the recorded picture over that of the crop, at most 1.
-        sharpening: Of edges [per cent]; makes halos.
+        sharpening: Share of the difference to a blurred copy that is added; makes halos.
         vignette: Light lost at the corner of the sensor.
         flicker: Amplitude and period of bands along the rows.
         quality: Of the JPEG with half the colour resolution; None for no JPEG.
@@ -55,7 +56,7 @@ class Exposure:
     motion: float = 0.0
     defocus: float = 0.0
     coarse: float = 1.0
-    sharpening: int = 0
+    sharpening: float = 0.0
     vignette: float = 0.0
     flicker: tuple[float, float] = (0.0, 1.0)
     quality: int | None = None
@@ -91,7 +92,7 @@ def draw_exposure(rng: Rng, device: Device) -> Exposure:
         motion=rng.uniform(0.01, 0.06) if rng.random() < MOVED * (2 if chance < LOW_LIGHT else 1) else 0.0,
         defocus=rng.uniform(0.002, 0.009) if rng.random() < DEFOCUSED else rng.uniform(0.0, 0.0025),
         coarse=float(np.clip(device.pixels * rng.choice([1, 0.35, 0.2], p=[0.6, 0.25, 0.15]), 0.3, 1)),
-        sharpening=int(rng.uniform(30, 160)) if rng.random() < SHARPENED else 0,
+        sharpening=rng.uniform(0.2, 1.2) if rng.random() < SHARPENED else 0.0,
         vignette=rng.uniform(0.1, 0.5) if rng.random() < VIGNETTED else 0.0,
         flicker=(rng.uniform(0.04, 0.15), rng.uniform(0.2, 1.5)) if rng.random() < ROLLING else (0.0, 1.0),
         quality=int(rng.uniform(25, 95)) if rng.random() < JPEG else None,
@@ -116,16 +117,15 @@ def photographed(
         light *= _falloff(exposure, device, size, rng)[..., None]
     if exposure.motion:
         light = _moved(light, exposure.motion * size * rng.uniform(0.1, 1), rng)
-    codes = exposure.tone[np.clip(light * (_STEPS - 1), 0, _STEPS - 1).astype(np.int32)]
-    image = Image.fromarray((codes + 0.5).astype(np.uint8))
+    codes = exposure.tone.take((light * (_STEPS - 1)).astype(np.int32), mode="clip")
+    codes = _smoothed(codes, (exposure.defocus * size) ** 2)
     coarse = max(int(round(size * exposure.coarse)), 8)
-    if exposure.defocus * size > 0.15:
-        image = image.filter(ImageFilter.GaussianBlur(exposure.defocus * size))
     if coarse < size:
-        image = image.resize((coarse, coarse), Image.Resampling.BOX)
-    image = Image.fromarray(_noisy(np.asarray(image), exposure, rng))
+        codes = np.asarray(_picture(codes).resize((coarse, coarse), Image.Resampling.BOX), np.float32)
+    codes = _noisy(codes, exposure, rng)
     if exposure.sharpening:
-        image = image.filter(ImageFilter.UnsharpMask(radius=1.2, percent=exposure.sharpening, threshold=0))
+        codes += exposure.sharpening * (codes - _smoothed(codes, HALO))
+    image = _picture(codes)
     if exposure.quality is not None:
         stored = io.BytesIO()
         image.save(stored, "jpeg", quality=exposure.quality, subsampling="4:2:0")
@@ -133,6 +133,29 @@ def photographed(
     if coarse < size:
         image = image.resize((size, size), Image.Resampling.BICUBIC)
     return device.framed(np.asarray(image))
+
+
+def _picture(codes: Float[Array, "h w 3"]) -> Image.Image:
+    return Image.fromarray(np.clip(codes + 0.5, 0, 255).astype(np.uint8))
+
+
+def _smoothed(values: Float[Array, "h w 3"], variance: float) -> Float[Array, "h w 3"]:
+    """Blurred by so many square pixels: short kernels repeated, much faster than one long kernel while it is small."""
+    if variance > 3:
+        blur = ImageFilter.GaussianBlur(variance**0.5)
+        return np.asarray(_picture(values).filter(blur), np.float32)
+    if variance < 0.05:
+        return values
+    repeats = int(np.ceil(variance / 0.6))
+    side = np.float32(variance / repeats / 2)
+    for _ in range(repeats):
+        for axis in (0, 1):
+            x = values if axis == 0 else values.swapaxes(0, 1)
+            y = x * (1 - 2 * side)
+            y[1:-1] += side * (x[:-2] + x[2:])
+            y[[0, -1]] = x[[0, -1]]
+            values = y if axis == 0 else y.swapaxes(0, 1)
+    return values
 
 
 def _tone(contrast: float, black: float, white: float) -> Float[Array, "4096"]:
@@ -144,24 +167,24 @@ def _tone(contrast: float, black: float, white: float) -> Float[Array, "4096"]:
 
 def _noise(tone: Float[Array, "4096"], shot: float, read: float) -> Float[Array, "256"]:
     """Noise at each code, of a sensor whose variance is `shot` times the light plus `read`; none where it clips."""
-    levels = np.linspace(0, 1, _STEPS)
-    slope = np.gradient(tone, levels)
-    deviation = slope * np.sqrt(shot * levels + read)
+    levels, tone = np.linspace(0, 1, _STEPS)[::15], tone[::15]
+    deviation = np.gradient(tone, levels[1]) * np.sqrt(shot * levels + read)
     at_code = np.interp(np.arange(256), tone, np.minimum(deviation, 40))
-    return np.where(np.arange(256) >= tone[-1] - 0.5, 0, at_code).astype(np.float32)
+    at_code[int(np.ceil(tone[-1])) :] = 0
+    return at_code.astype(np.float32)
 
 
-def _noisy(codes: UInt8[Array, "h w 3"], exposure: Exposure, rng: Rng) -> UInt8[Array, "h w 3"]:
+def _noisy(codes: Float[Array, "h w 3"], exposure: Exposure, rng: Rng) -> Float[Array, "h w 3"]:
     """Signal-dependent noise, partly the same in all channels."""
     height, width = codes.shape[:2]
     shape = height, width, 1 if exposure.coloured == 0 else 3
-    noise = _NORMAL[np.frombuffer(rng.bytes(2 * int(np.prod(shape))), np.uint16)].reshape(shape)
+    noise = _NORMAL.take(np.frombuffer(rng.bytes(int(np.prod(shape))), np.uint8)).reshape(shape)
     if exposure.coloured:
         noise = mixed(noise, saturation(exposure.coloured) * np.float32(1.3))
-    if exposure.correlated:
-        noise = 0.5 * noise + 0.5 * np.roll(noise, 1, 0)
-        noise = 0.8 * noise + 0.8 * np.roll(noise, 1, 1)
-    return np.clip(codes + exposure.noise[codes] * noise + 0.5, 0, 255).astype(np.uint8)
+    if exposure.correlated:  # neighbours of one variance
+        noise[1:] = 0.7 * noise[1:] + 0.7 * noise[:-1]
+        noise[:, 1:] = 0.7 * noise[:, 1:] + 0.7 * noise[:, :-1]
+    return codes + exposure.noise.take(codes.astype(np.uint8)) * noise
 
 
 def _falloff(exposure: Exposure, device: Device, size: int, rng: Rng) -> Float[Array, "h w"]:

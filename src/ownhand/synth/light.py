@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ownhand.render import Ambient, Light
+from ownhand.render.colour import mixed, saturation
 from ownhand.render.scene import panorama_directions
 
 Array = np.ndarray
@@ -77,7 +78,7 @@ def draw_light(
     Args:
         rng: Random numbers.
         centre: Of the hand, frame of the first camera [m].
-        behind: The picture behind it, linear RGB.
+        behind: The picture behind it, linear RGB, at least 16 x 16.
 
     Returns:
         Lamps and ambient light in the same frame (`Ambient.turned` for the second camera's). A surface that faces all
@@ -97,7 +98,7 @@ def draw_light(
         distance = np.linalg.norm(offset)
         colour = _white(rng, mood.warmth[0])
         if number == count - 1 and rng.random() < COLOURED:
-            colour = rng.dirichlet([0.7, 0.7, 0.7]) * 3
+            colour = 0.3 + rng.dirichlet([0.7, 0.7, 0.7]) * 2.1
         lights.append(
             Light(
                 position=tuple((centre + offset).tolist()),
@@ -112,9 +113,9 @@ def draw_light(
 def _surroundings(rng: Rng, behind: Array, level: Array) -> Ambient:
     """Ceiling or sky, walls in the colours of what is behind, floor, windows; even light of `level` on the average."""
     directions, columns, rows = _sampling()
-    cells = behind[: len(behind) // 4 * 4, : behind.shape[1] // 4 * 4]
-    cells = cells.reshape(4, len(cells) // 4, 4, -1, 3)[:, :: max(len(cells) // 64, 1)].mean((1, 3))
-    cells = cells / (cells.mean() + 0.02) + 0.15
+    step = len(behind) // 16
+    cells = behind[step // 2 :: step, step // 2 :: step][:16, :16].reshape(4, 4, 4, 4, 3).mean((1, 3))
+    cells = mixed(cells / (cells.mean() + 0.02) + 0.15, saturation(0.7))
     walls = cells[rows, columns]
     up = np.array([0, -1, 0]) + rng.normal(0, 0.35, 3)
     height = directions @ (up / np.linalg.norm(up))
