@@ -210,7 +210,7 @@ def _draw_sensor(rng: Rng, name: str) -> _Sensor:
 def _placed(
     rng: Rng, joints: Array, sensor: _Sensor, size: int, far: float = 0.0
 ) -> tuple[Float[Array, "3"], Device, Camera]:
-    """t_cam_root before the sensor, at least `far` away, and a crop; nearly always with all of the hand in the frame."""
+    """t_cam_root before the sensor, at least `far` away, and a crop; mostly with all of the hand in the frame."""
     kind = KINDS[sensor.kind]
     allowed, seen = (LOST if rng.random() < CUT else 0), (SEEN if rng.random() < BEYOND else 1.0)
     spread = 0.7 if allowed else 0.28

@@ -92,16 +92,14 @@ def draw_exposure(rng: Rng, device: Device) -> Exposure:
         motion=rng.uniform(0.01, 0.06) if rng.random() < MOVED * (2 if chance < LOW_LIGHT else 1) else 0.0,
         defocus=rng.uniform(0.002, 0.009) if rng.random() < DEFOCUSED else rng.uniform(0.0, 0.0025),
         coarse=float(np.clip(device.pixels * rng.choice([1, 0.35, 0.2], p=[0.6, 0.25, 0.15]), 0.3, 1)),
-        sharpening=rng.uniform(0.2, 1.2) if rng.random() < SHARPENED else 0.0,
+        sharpening=rng.uniform(0.2, 0.9) if rng.random() < SHARPENED else 0.0,
         vignette=rng.uniform(0.1, 0.5) if rng.random() < VIGNETTED else 0.0,
         flicker=(rng.uniform(0.04, 0.15), rng.uniform(0.2, 1.5)) if rng.random() < ROLLING else (0.0, 1.0),
         quality=int(rng.uniform(25, 95)) if rng.random() < JPEG else None,
     )
 
 
-def photographed(
-    linear: Float[Array, "h w 3"], exposure: Exposure, device: Device, rng: Rng
-) -> UInt8[Array, "h w 3"]:
+def photographed(linear: Float[Array, "h w 3"], exposure: Exposure, device: Device, rng: Rng) -> UInt8[Array, "h w 3"]:
     """A linear picture as a camera stores it (sRGB), edge of the sensor included.
 
     Args:
@@ -119,7 +117,7 @@ def photographed(
         light = _moved(light, exposure.motion * size * rng.uniform(0.1, 1), rng)
     codes = exposure.tone.take((light * (_STEPS - 1)).astype(np.int32), mode="clip")
     codes = _smoothed(codes, (exposure.defocus * size) ** 2)
-    coarse = max(int(round(size * exposure.coarse)), 8)
+    coarse = max(round(size * exposure.coarse), 8)
     if coarse < size:
         codes = np.asarray(_picture(codes).resize((coarse, coarse), Image.Resampling.BOX), np.float32)
     codes = _noisy(codes, exposure, rng)

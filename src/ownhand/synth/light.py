@@ -70,9 +70,7 @@ MOODS = {
 }  # fmt: skip
 
 
-def draw_light(
-    rng: Rng, centre: Float[Array, "3"], behind: Float[Array, "h w 3"]
-) -> tuple[tuple[Light, ...], Ambient]:
+def draw_light(rng: Rng, centre: Float[Array, "3"], behind: Float[Array, "h w 3"]) -> tuple[tuple[Light, ...], Ambient]:
     """None to three lamps, and light from the surroundings in the colours of what is behind.
 
     Args:
