@@ -103,7 +103,7 @@ class Device:
 
     def inside(self, keypoints: Float[Array, "n 2"]) -> Bool[Array, "n"]:
         """Whether the sensor sees pixels of the crop (where the picture has them: after `distorted`)."""
-        return ((keypoints >= self.frame[:2]) & (keypoints < self.frame[2:])).all(-1)
+        return np.all((keypoints >= self.frame[:2]) & (keypoints < self.frame[2:]), axis=-1)
 
     def distorted(self, keypoints: Float[Array, "n 2"]) -> Float[Array, "n 2"]:
         """Where the picture has what `Camera.project` puts at `keypoints` [px]."""

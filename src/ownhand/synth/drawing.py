@@ -84,7 +84,7 @@ def projected(canvas: Image.Image, texture: Image.Image, quad: Array, gain: floa
         return
     size = tuple((high - low).tolist())
     if gain != 1:
-        texture = texture.point(lambda c: min(int(c * gain), 255))
+        texture = lit(texture, np.full(texture.size[::-1], gain))
     piece = texture.transform(size, Image.Transform.PERSPECTIVE, values.tolist(), Image.Resampling.BILINEAR)
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).polygon([tuple(p) for p in quad - low], fill=255)
