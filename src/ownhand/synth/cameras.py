@@ -130,7 +130,7 @@ def draw_rig(
     across = np.cross(up, -hand)
     across /= np.linalg.norm(across)
     ahead = np.cross(across, up)  # from the hand towards the first camera, level with the table
-    centre = np.zeros(3)
+    R, centre = np.eye(3), np.zeros(3)
     for number in range(1, cameras):
         for _ in range(TRIES):
             turn = 2 * np.pi * (number + rng.uniform(-0.3, 0.3)) / cameras
