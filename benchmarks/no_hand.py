@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw
 
 from ownhand.pipeline import load
 from ownhand.synth.backgrounds import background
-from ownhand.synth.effects import photographed
+from ownhand.synth.devices import Device
+from ownhand.synth.effects import draw_exposure, photographed
 from ownhand.views import View
 
 SEED, SIZE, BATCH = 900_000, 128, 50
@@ -40,7 +41,9 @@ def main(weights: Path | None = None, pictures: int = 400) -> None:
 
 def _view(index: int, *, distract: bool) -> View:
     rng = np.random.default_rng([SEED, index])
-    picture = Image.fromarray(photographed(background(SEED, index, SIZE, rng), rng))
+    device = Device(kind="phone", frame=(0, 0, SIZE, SIZE))
+    linear = background(SEED, index, SIZE, rng)
+    picture = Image.fromarray(photographed(linear, draw_exposure(rng, device), device, rng))
     if distract:
         draw = ImageDraw.Draw(picture)
         x, y, w, h = (int(v) for v in rng.uniform((0.1, 0.1, 0.2, 0.2), (0.5, 0.5, 0.5, 0.5)) * SIZE)

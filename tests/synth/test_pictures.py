@@ -137,16 +137,6 @@ def test_spread_changes_proportions_and_leaves_size_and_the_rest_of_the_picture(
     assert 0 < (wide.keypoints - plain.keypoints).abs().max() < SIZE / 8
 
 
-<<<<<<< HEAD
-def test_poses_rarely_penetrate_themselves():
-    shape = torch.stack([WORLD.person(i)[0] for i in range(100)])
-    R = natural_poses(SEED, 0, 100, shape)
-    depth = penetration(R.float(), shape)
-    assert (depth > DEEPEST).mean() <= 0.01
-
-
-=======
->>>>>>> world-poses
 def test_wrist_relative_joints_have_human_size(samples):
     reach = relative_to(samples.joints, samples.joints[:, 0]).norm(dim=-1).amax(-1)
     assert reach.min() > 0.06

@@ -25,6 +25,8 @@ from ownhand.render.kernel_types import (
 
 wp.set_module_options(OPTIONS)
 
+SHINES = wp.constant(wp.vec3(2.0, 0.7, 0.4))  # way on which light fades to 1/e, times `scatter`
+
 
 @wp.func
 @no_type_check
@@ -77,8 +79,8 @@ def ambient_reflectance(f0: wp.vec3, f90: wp.vec3, roughness: float, n_view: flo
 @wp.func
 @no_type_check
 def reflected(
-    instance: Instance, point: TexturedPoint, position: wp.vec3, direction: wp.vec3, arriving: wp.vec4, open: float,
-    lighting: Lighting,
+    instance: Instance, point: TexturedPoint, position: wp.vec3, direction: wp.vec3, arriving: wp.vec4,
+    through: wp.vec4, open: float, lighting: Lighting,
 ) -> wp.vec3:  # fmt: skip
     """Linear RGB that a point sends towards the camera."""
     n = point.normal
@@ -102,6 +104,12 @@ def reflected(
             # In a penumbra, the channels that travel far below the skin arrive from the lit side.
             share = lit + instance.wrap[c] * (wp.sqrt(lit) - lit)
             total[c] += point.colour[c] * colour[c] * wrapped(n_light, instance.wrap[c]) * share
+        if through[light] < FAR and n_light < 0.0:
+            # Red goes furthest (after Jimenez et al. 2010, "Real-time realistic skin translucency").
+            entering = wp.min(-2.0 * n_light, 1.0)
+            for c in range(3):
+                fade = wp.exp(-through[light] / (instance.scatter * SHINES[c]))
+                total[c] += wp.sqrt(point.colour[c]) * colour[c] * entering * fade
         if n_light > 0.0 and lit > 0.0:
             # GGX with height-correlated Smith masking (Heitz 2014); the ball of light widens the lobe (Karis 2013).
             wide = wp.min(alpha + 0.5 * lighting.radii[light] / distance, 1.0)
@@ -257,7 +265,7 @@ def shade(
             point = textured(instance, hit, normal, direction, footprint)
             rgb += reflected(
                 instance, point, direction * hit.t, direction, buffers.arriving[from_pixel],
-                buffers.open[from_pixel], lighting,
+                buffers.through[from_pixel], buffers.open[from_pixel], lighting,
             )  # fmt: skip
             alpha += 1.0
     outputs.rgb[i] = rgb / float(n * n)

@@ -4,7 +4,7 @@ Light that arrives (shadow rays, ambient occlusion) is sampled once per pixel wi
 smoothed over exactly that pattern within each surface (Keller & Heidrich 2001).
 """
 
-# ruff: noqa: UP018, RUF046, SIM110 (Warp: a call makes a number a variable, and there are no generators)
+# ruff: noqa: UP018, RUF046, SIM102, SIM110 (Warp: calls make numbers variables; no generators, no short circuits)
 
 from typing import no_type_check
 
@@ -15,6 +15,7 @@ from ownhand.render.kernel_types import (
     NOTHING,
     OPTIONS,
     PI,
+    THROUGH,
     UNKNOWN,
     UNSEEN,
     Buffers,
@@ -43,6 +44,22 @@ def blocked(
         if wp.mesh_query_ray_anyhit(instances[k].mesh, origin, direction, reach):
             return True
     return False
+
+
+@wp.func
+@no_type_check
+def way_through(
+    instances: wp.array(dtype=Instance), solids: int, instance: Instance, inside: wp.vec3, light: wp.vec3
+) -> float:
+    """How far a point just below the surface is from where the light enters this mesh; FAR if none comes through."""
+    path = light - inside
+    distance = wp.length(path)
+    direction = path / distance
+    q = wp.mesh_query_ray(instance.mesh, inside, direction, wp.min(THROUGH * instance.scatter, distance))
+    if q.result:
+        if not blocked(instances, solids, inside + direction * (q.t + 1.0e-4), direction, distance - q.t - 1.0e-4):
+            return q.t
+    return FAR
 
 
 @wp.func
@@ -218,10 +235,13 @@ def trace(
         cells = 8
     plain = int(1)
     arriving = wp.vec4(1.0)
+    through = wp.vec4(FAR)
     reach_past = wp.max(wp.max(seen.wrap[0], seen.wrap[1]), seen.wrap[2])
     for light in range(lighting.count):
         centre = lighting.positions[light]
         outward = wp.normalize(centre - start)
+        if seen.scatter > 0.0 and wp.dot(outward, normal) < 0.0 and hit.instance < solids:
+            through[light] = way_through(instances, solids, seen, position - normal * (3.0e-4 * hit.t), centre)
         if wp.dot(outward, normal) < -reach_past:
             arriving[light] = UNKNOWN
             plain = 0
@@ -261,6 +281,7 @@ def trace(
             open = escaped / float(lighting.ambient_rays)
         else:
             open = UNKNOWN
+    buffers.through[i] = through
     buffers.arriving_raw[i] = arriving
     buffers.open_raw[i] = open
     buffers.plain[i] = plain

@@ -14,6 +14,7 @@ import warp as wp
 FAR = wp.constant(1.0e9)
 NOTHING = wp.constant(-1)
 PI = wp.constant(3.14159265)
+THROUGH = wp.constant(6.0)  # times `scatter`: thicker flesh lets no light through
 UNKNOWN = wp.constant(-1.0)
 UNSEEN = wp.constant(wp.uint64(0xFFFFFFFFFFFFFFFF))
 
@@ -100,6 +101,7 @@ class Buffers:
     point: wp.array(dtype=wp.vec3)
     normal: wp.array(dtype=wp.vec3)
     arriving: wp.array(dtype=wp.vec4)  # unshadowed share of each light; negative: not sampled
+    through: wp.array(dtype=wp.vec4)  # way below the surface to where each light enters [m]; FAR: does not come through
     open: wp.array(dtype=float)  # unoccluded share of the ambient light; negative: not sampled
     arriving_raw: wp.array(dtype=wp.vec4)
     open_raw: wp.array(dtype=float)

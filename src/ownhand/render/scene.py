@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -210,18 +211,43 @@ class Ambient:
         """
         image = checked("a panorama", image, (None, None, 3))
         height, width = image.shape[:2]
-        elevation = (np.arange(height) + 0.5) / height * np.pi - np.pi / 2
-        azimuth = (np.arange(width) + 0.5) / width * 2 * np.pi - np.pi
-        level = np.cos(elevation)[:, None]
-        directions = np.stack(
-            np.broadcast_arrays(level * np.sin(azimuth), np.sin(elevation)[:, None], level * np.cos(azimuth)), -1
-        )
-        basis = harmonics(directions)
-        solid_angle = level * (np.pi / height) * (2 * np.pi / width)
-        moments = np.einsum("hwk,hwc,hw->kc", basis, image, np.broadcast_to(solid_angle, image.shape[:2]))
-        norms = 4 * np.pi * np.array([1, 1 / 3, 1 / 3, 1 / 3, 1 / 15, 1 / 15, 1 / 15, 4 / 5, 4 / 15])
-        cosine_lobe = np.array([1, 2 / 3, 2 / 3, 2 / 3, 1 / 4, 1 / 4, 1 / 4, 1 / 4, 1 / 4])  # divided by pi
-        return cls(coefficients=moments * (cosine_lobe / norms)[:, None], reach=reach)
+        return cls(coefficients=_panorama_weights(height, width) @ image.reshape(-1, 3), reach=reach)
+
+    def turned(self, R: Array) -> Ambient:
+        """The same light in another frame.
+
+        Args:
+            R: Turns directions of this frame into the other's `[3 3]`, as R_cam_world.
+        """
+        R, c = np.asarray(R, np.float64), self.coefficients.astype(np.float64)
+        xy, yz, xz, zz, xx = c[4:]
+        tensor = np.array([[2 * (xx - zz), xy, xz], [xy, -2 * (xx + zz), yz], [xz, yz, 4 * zz]]) / 2
+        tensor = np.einsum("ik,klc,jl->ijc", R, tensor, R)
+        second = [2 * tensor[0, 1], 2 * tensor[1, 2], 2 * tensor[0, 2]]
+        second += [tensor[2, 2] / 2, (tensor[0, 0] - tensor[1, 1]) / 2]
+        return Ambient(coefficients=np.concatenate([c[:1], R @ c[1:4], np.stack(second)]), reach=self.reach)
+
+
+def panorama_directions(height: int, width: int) -> Array:
+    """Unit directions of an equirectangular picture's pixels `[h w 3]`; its middle looks along +z."""
+    elevation = (np.arange(height) + 0.5) / height * np.pi - np.pi / 2
+    azimuth = (np.arange(width) + 0.5) / width * 2 * np.pi - np.pi
+    level = np.cos(elevation)[:, None]
+    return np.stack(
+        np.broadcast_arrays(level * np.sin(azimuth), np.sin(elevation)[:, None], level * np.cos(azimuth)), -1
+    )
+
+
+@lru_cache(maxsize=4)
+def _panorama_weights(height: int, width: int) -> Array:
+    """What each pixel adds to the coefficients of `Ambient`, `[9 h*w]`."""
+    directions = panorama_directions(height, width)
+    level = np.hypot(directions[..., 0], directions[..., 2])
+    solid_angle = level * (np.pi / height) * (2 * np.pi / width)
+    norms = 4 * np.pi * np.array([1, 1 / 3, 1 / 3, 1 / 3, 1 / 15, 1 / 15, 1 / 15, 4 / 5, 4 / 15])
+    cosine_lobe = np.array([1, 2 / 3, 2 / 3, 2 / 3, 1 / 4, 1 / 4, 1 / 4, 1 / 4, 1 / 4])  # divided by pi
+    weights = (harmonics(directions) * solid_angle[..., None]).reshape(-1, 9) * (cosine_lobe / norms)
+    return weights.T.astype(np.float32)
 
 
 def harmonics(directions: Array) -> Array:

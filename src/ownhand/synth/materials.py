@@ -19,17 +19,37 @@ _LETTERS = list("abcdefghijklmnopqrstuvwxyz     ABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 
 def any_colour(rng: Rng) -> RGB:
-    """A colour as things have them: many are dull."""
-    if rng.random() < 0.12:
+    """A colour as things have them: mostly dull, more often brownish or bluish than green or violet."""
+    chance = rng.random()
+    if chance < 0.08:
         return skin_colour(rng)
-    value = rng.uniform(0.08, 0.95)
-    saturation = rng.beta(1.1, 3.0) if rng.random() < 0.75 else rng.uniform(0.4, 1)
-    return tuple(int(255 * c) for c in colorsys.hsv_to_rgb(rng.random(), saturation, value))  # pyright: ignore
+    saturation = rng.beta(1.1, 4.5) if chance < 0.84 else rng.uniform(0.3, 0.75) if chance < 0.97 else 0.9
+    return _from_hsv(_hue(rng), saturation, rng.uniform(0.06, 0.92))
+
+
+def wall_colour(rng: Rng) -> RGB:
+    """A large surface of a room: pale or grey, hardly ever a strong colour."""
+    value = rng.uniform(0.55, 0.95) if rng.random() < 0.75 else rng.uniform(0.15, 0.6)
+    return _from_hsv(_hue(rng), rng.beta(1, 9) if rng.random() < 0.9 else rng.uniform(0.2, 0.5), value)
+
+
+def wood_colour(rng: Rng) -> RGB:
+    """Wood and cardboard: often close to skin."""
+    return _from_hsv(rng.uniform(0.04, 0.11), rng.uniform(0.15, 0.65), rng.uniform(0.2, 0.9))
 
 
 def skin_colour(rng: Rng) -> RGB:
     light = rng.uniform(0.25, 0.95)
     return tuple(int(255 * np.clip(light * c + rng.normal(0, 0.02), 0, 1)) for c in (1, 0.8, 0.68))  # pyright: ignore
+
+
+def _hue(rng: Rng) -> float:
+    chance = rng.random()
+    return (rng.normal(0.09, 0.04) if chance < 0.5 else rng.normal(0.6, 0.05) if chance < 0.75 else rng.random()) % 1
+
+
+def _from_hsv(hue: float, saturation: float, value: float) -> RGB:
+    return tuple(int(255 * c) for c in colorsys.hsv_to_rgb(hue, saturation, value))  # pyright: ignore
 
 
 def fractal(rng: Rng, size: tuple[int, int], *, octaves: int = 5, roughness: float = 0.55, first: int = 3) -> Array:
@@ -62,9 +82,9 @@ def coloured(base: RGB, values: Array, strength: float) -> Image.Image:
     return Image.fromarray(np.clip(rgb, 0, 255).astype(np.uint8).reshape(*gain.shape, 3))
 
 
-def plain(rng: Rng, size: tuple[int, int]) -> Image.Image:
+def plain(rng: Rng, size: tuple[int, int], colour: RGB | None = None) -> Image.Image:
     noise = fractal(rng, size, octaves=int(rng.integers(3, 7)), roughness=rng.uniform(0.4, 0.9))
-    return coloured(any_colour(rng), noise, rng.uniform(0.0, 0.12))
+    return coloured(colour or any_colour(rng), noise, rng.uniform(0.0, 0.06))
 
 
 def grain(rng: Rng, size: tuple[int, int]) -> Image.Image:
@@ -73,9 +93,8 @@ def grain(rng: Rng, size: tuple[int, int]) -> Image.Image:
     thin = fractal(rng, (max(width // 16, 8), height), octaves=5, roughness=0.8)
     long = np.asarray(Image.fromarray(thin).resize(size, Image.Resampling.BICUBIC))
     rings = np.sin(long * rng.uniform(2, 6) + np.linspace(0, rng.uniform(5, 60), height, dtype=np.float32)[:, None])
-    hue = rng.uniform(0.04, 0.11)
-    base = tuple(int(255 * c) for c in colorsys.hsv_to_rgb(hue, rng.uniform(0.15, 0.65), rng.uniform(0.2, 0.9)))
-    wood = coloured(base, rings * 0.6 + long, rng.uniform(0.03, 0.14))  # pyright: ignore
+    base = wood_colour(rng)
+    wood = coloured(base, rings * 0.6 + long, rng.uniform(0.03, 0.14))
     if rng.random() < 0.5:
         draw, step = ImageDraw.Draw(wood), int(rng.uniform(40, 130))
         for y in range(int(rng.integers(step)), height, step):
@@ -110,12 +129,27 @@ def stripes(rng: Rng, size: tuple[int, int]) -> Image.Image:
 
 
 def weave(rng: Rng, size: tuple[int, int]) -> Image.Image:
-    """Cloth with threads and folds."""
+    """Cloth with threads, maybe a pattern, and folds."""
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     step = rng.uniform(1.2, 3.5)
-    threads = np.sin(x / step) * np.sin(y / step)
-    folds = np.sin(fractal(rng, size, octaves=3, roughness=0.35, first=2) * rng.uniform(0.5, 3))
-    return coloured(any_colour(rng), threads * rng.uniform(0, 0.5) + folds, rng.uniform(0.05, 0.2))
+    threads = np.sin(x / step) * np.sin(y / step) * rng.uniform(0, 0.12)
+    chance = rng.random()
+    cloth = (stripes if chance < 0.25 else _printed if chance < 0.4 else plain)(rng, size)
+    gain = np.clip(1 + threads + _folds(rng, size), 0.15, 1.8)
+    return Image.fromarray(np.clip(np.asarray(cloth) * gain[..., None], 0, 255).astype(np.uint8))
+
+
+def _folds(rng: Rng, size: tuple[int, int]) -> Array:
+    """Light and shadow on folds that run roughly one way, `[h w]` around 0."""
+    quarter = max(size[0] // 4, 8), max(size[1] // 4, 8)
+    bent = fractal(rng, quarter, octaves=3, roughness=0.5, first=2)
+    x, y = np.meshgrid(*(np.linspace(0, n / max(quarter), n, dtype=np.float32) for n in quarter))
+    angle = rng.uniform(0, np.pi)
+    height = np.sin((np.cos(angle) * x + np.sin(angle) * y) * rng.uniform(5, 30) + bent * rng.uniform(1, 3))
+    height += 0.6 * np.abs(fractal(rng, quarter, octaves=3, roughness=0.5, first=3))
+    slope = np.diff(height, axis=1, prepend=height[:, :1]) + np.diff(height, axis=0, prepend=height[:1])
+    shade = slope / (slope.std() + 1e-6) * rng.uniform(0.02, 0.2)
+    return np.asarray(Image.fromarray(shade.astype(np.float32)).resize(size, Image.Resampling.BICUBIC))
 
 
 def _blots(rng: Rng, size: tuple[int, int]) -> Image.Image:

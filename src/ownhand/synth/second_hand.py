@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from ownhand.hand.builtin import open_hand
-from ownhand.render import Mesh, Surface
+from ownhand.render import Material, Mesh, Surface
 from ownhand.structs import given
 from ownhand.synth.forearm import LENGTH
 from ownhand.synth.posing import BentHand
@@ -78,6 +78,6 @@ def surface(is_left: bool) -> Surface:
     )
 
 
-def bare(verts: Float[Array, "verts 3"], is_left: bool) -> Mesh:
-    """The hand without its skin, which the generator paints."""
-    return Mesh(verts=verts, surface=surface(is_left))
+def mesh(verts: Float[Array, "verts 3"], is_left: bool, material: Material) -> Mesh:
+    """A second hand as `second_hand` places it."""
+    return Mesh(verts=verts, surface=surface(is_left), material=material)
