@@ -16,7 +16,7 @@ from ownhand.synth.tubes import forearm_loops
 Array = np.ndarray
 Rng = np.random.Generator
 
-BENT_WITHIN = 0.055  # metres proximal of the hand's last vertices, where the forearm is straight again
+BENT_WITHIN = 0.07  # metres proximal of the hand's last vertices, where the forearm is straight again
 TWISTED_WITHIN = 0.20  # metres, likewise, where all of the twist is reached
 STRETCHED, STRETCH = -0.09, 1.6  # from here on the forearm is longer than the model's, so that its end is out of sight
 LENGTH = 0.35  # metres from the wrist to the forearm's end, about

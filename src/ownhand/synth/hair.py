@@ -26,7 +26,7 @@ def strands(rng: Rng, look: Look, surface: SkinMap, noise: Noise) -> Float[Array
     soft shade with a trace of its direction.
     """
     roots = scattered(rng, rng.poisson(look.hair * 1e4 * SKIN))
-    _, at = texel_tree(surface.size).query(roots)
+    at = np.asarray(texel_tree(surface.size).query(roots)[1])
     grown = rng.random(len(roots)) < _growth(surface, noise("patch"))[at]
     roots, at = roots[grown], at[grown]
     flow = np.stack([0.7 + 0.3 * noise("patch")[at], -0.8 + 0.4 * noise("patch")[at], 0 * at], -1)

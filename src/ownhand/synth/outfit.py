@@ -182,14 +182,6 @@ def _rings(rng: Rng) -> tuple[Ring, ...]:
         for joint in joints
     )
 
-    (0.8, 0.85, 0.9),
-    (0.5, 0.02, 0.04),
-    (0.03, 0.08, 0.45),
-    (0.02, 0.3, 0.12),
-    (0.02, 0.02, 0.02),
-    (0.1, 0.5, 0.5),
-)
-
 
 def _wrist(rng: Rng, shine: RGB) -> Wrist:
     kind = rng.choice(["watch", "band", "bangle"], p=[0.6, 0.22, 0.18])

@@ -124,8 +124,8 @@ def _mandala(rng: Rng) -> Array:
 def _word(rng: Rng) -> Array:
     image, draw = _canvas()
     letters = "".join(rng.choice(list("abcdefghiklmnoprstuvwxyzABCDEHJKLMRST&0123456789"), rng.integers(2, 8)))
-    draw.text((SIDE * FINE / 2,) * 2, letters, fill=255, font=ImageFont.load_default(SIDE * FINE * 1.5 / len(letters)),
-              anchor="mm", stroke_width=2)  # fmt: skip
+    middle, font = SIDE * FINE / 2, ImageFont.load_default(SIDE * FINE * 1.5 / len(letters))
+    draw.text((middle, middle), letters, fill=255, font=font, anchor="mm", stroke_width=2)
     return _finished(image)
 
 
@@ -133,7 +133,7 @@ def _letter(rng: Rng) -> Array:
     image, draw = _canvas()
     letter = rng.choice(list("ABDEHIKLMNORSTVX37"))
     font = ImageFont.load_default(SIDE * FINE)
-    draw.text((SIDE * FINE / 2,) * 2, letter, fill=255, font=font, anchor="mm", stroke_width=4)
+    draw.text((SIDE * FINE / 2, SIDE * FINE / 2), letter, fill=255, font=font, anchor="mm", stroke_width=4)
     return _finished(image)
 
 
