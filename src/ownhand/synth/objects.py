@@ -201,9 +201,9 @@ def _apple(place: int) -> Thing:
 
 
 def _banana(place: int) -> Thing:
-    a = np.linspace(-0.75, 0.75, 10)
+    a = np.linspace(-0.75, 0.75, 12)
     path = [(0.115 * np.sin(x), 0.115 * (1 - np.cos(x)), 0) for x in a]
-    radii = [0.004, 0.0055, 0.014, 0.0175, 0.0185, 0.0185, 0.0175, 0.015, 0.009, 0.005]
+    radii = [0.005, 0.006, 0.0095, 0.0135, 0.0165, 0.0182, 0.0185, 0.0178, 0.016, 0.013, 0.009, 0.0055]
     skin = prints.topped(prints.speckled((226, 190, 58), (110, 76, 30), 60, 0.008), 0.06, (70, 56, 32))
     holds = (
         *_bar(0.03, X, DOWN, share=2),
