@@ -217,7 +217,8 @@ def _pen(place: int) -> Thing:
     profile = [(0, -0.0725), (0.0006, -0.0722), (0.0034, -0.06), (0.0045, -0.048), (0.0045, 0.071), (0.0035, 0.0725),
                (0, 0.0725)]  # fmt: skip
     look = prints.banded((0, (24, 52, 140)), (0.3, (230, 232, 236)), (0.82, (24, 52, 140)), (0.92, STEEL))
-    return made(place, "pen", [(lathe(profile, 10), look)], _stick(0.045), roughness=0.3)
+    writing = Hold(grasp="writing", along=Z, face=X, point=(0, 0, -0.045), slide=(0, 0, 0.006), spin=180, share=2)
+    return made(place, "pen", [(lathe(profile, 10), look)], (writing, *_stick(0.045)), roughness=0.3)
 
 
 def _marker(place: int) -> Thing:
@@ -357,10 +358,9 @@ def _bar(
 
 
 def _stick(reach: float, middle: float = 0.0) -> tuple[Hold, ...]:
-    """As pens are held; the tip is at the lowest z."""
+    """Thin things between fingertips; the tip is at the lowest z."""
     low = (0.0, 0.0, middle - reach)
     return (
-        Hold(grasp="writing", along=Z, face=X, point=low, slide=(0, 0, 0.006), spin=180, share=2),
         Hold(grasp="pinch", along=Y, face=X, point=(0, 0, middle), slide=(0, 0, 0.03), spin=180, turn=30),
         Hold(grasp="tripod", along=Z, face=X, point=low, slide=(0, 0, 0.01), spin=180, turn=30),
         Hold(grasp="lateral", along=Z, face=X, point=(0, 0, low[2] - 0.012), spin=180, turn=20),
