@@ -89,7 +89,7 @@ def test_chosen_vertices_move_like_the_whole_hand():
     )
     whole = model.shaped(torch.zeros(2, 10).double()).posed(pose)
     np.testing.assert_allclose(
-        joints[0].reshape(-1, 3), np.delete(whole.joints[0], [0, 4, 8, 12, 16, 20], 0), atol=1e-6
+        joints[0].reshape(-1, 3), np.delete(whole.joints[0].numpy(), [0, 4, 8, 12, 16, 20], 0), atol=1e-6
     )
     tips = whole.joints[0, [4, 8, 12, 16, 20]].numpy()
     assert (np.linalg.norm(verts[0] - tips[:, None], axis=-1).min(1) < 0.006).all()

@@ -234,7 +234,7 @@ def _checked(
     digit = np.where(part > 0, (part - 1) // 3, 5)
     touched = np.stack([(np.abs(distance[:, digit == k]) < TOUCH).any(1) for k in range(6)], -1)
     found: list[Grasp | None] = [None] * n
-    for k in np.flatnonzero((distance.min(1) > -DEEPEST) & (touched.sum(1) >= 2) & touched[:, 1:5].any(1)):
+    for k in np.flatnonzero((distance.min(1) > -DEEPEST) & (touched.sum(1) >= 2) & touched[:, 1:5].any(1)).tolist():
         mine = draws[k].thing.verts @ held.R[k].T + held.t[k]
         if signed_distance(mine, verts[k], parts_surface())[0].min() < -DEEPEST or deepest(verts[k]) > DEEPEST_SELF:
             continue

@@ -201,9 +201,9 @@ def _apple(place: int) -> Thing:
 
 
 def _banana(place: int) -> Thing:
-    a = np.linspace(-0.75, 0.75, 10)
+    a = np.linspace(-0.75, 0.75, 12)
     path = [(0.115 * np.sin(x), 0.115 * (1 - np.cos(x)), 0) for x in a]
-    radii = [0.004, 0.0055, 0.014, 0.0175, 0.0185, 0.0185, 0.0175, 0.015, 0.009, 0.005]
+    radii = [0.005, 0.006, 0.0095, 0.0135, 0.0165, 0.0182, 0.0185, 0.0178, 0.016, 0.013, 0.009, 0.0055]
     skin = prints.topped(prints.speckled((226, 190, 58), (110, 76, 30), 60, 0.008), 0.06, (70, 56, 32))
     holds = (
         *_bar(0.03, X, DOWN, share=2),
@@ -217,7 +217,8 @@ def _pen(place: int) -> Thing:
     profile = [(0, -0.0725), (0.0006, -0.0722), (0.0034, -0.06), (0.0045, -0.048), (0.0045, 0.071), (0.0035, 0.0725),
                (0, 0.0725)]  # fmt: skip
     look = prints.banded((0, (24, 52, 140)), (0.3, (230, 232, 236)), (0.82, (24, 52, 140)), (0.92, STEEL))
-    return made(place, "pen", [(lathe(profile, 10), look)], _stick(0.045), roughness=0.3)
+    writing = Hold(grasp="writing", along=Z, face=X, point=(0, 0, -0.045), slide=(0, 0, 0.006), spin=180, share=2)
+    return made(place, "pen", [(lathe(profile, 10), look)], (writing, *_stick(0.045)), roughness=0.3)
 
 
 def _marker(place: int) -> Thing:
@@ -357,10 +358,9 @@ def _bar(
 
 
 def _stick(reach: float, middle: float = 0.0) -> tuple[Hold, ...]:
-    """As pens are held; the tip is at the lowest z."""
+    """Thin things between fingertips; the tip is at the lowest z."""
     low = (0.0, 0.0, middle - reach)
     return (
-        Hold(grasp="writing", along=Z, face=X, point=low, slide=(0, 0, 0.006), spin=180, share=2),
         Hold(grasp="pinch", along=Y, face=X, point=(0, 0, middle), slide=(0, 0, 0.03), spin=180, turn=30),
         Hold(grasp="tripod", along=Z, face=X, point=low, slide=(0, 0, 0.01), spin=180, turn=30),
         Hold(grasp="lateral", along=Z, face=X, point=(0, 0, low[2] - 0.012), spin=180, turn=20),

@@ -161,13 +161,16 @@ def tube(
     grid, uv_grid = _grid(len(spine) - 1, around), _grid(len(spine) - 1, around, seam=True)
     faces, uv_faces, points = _welded(verts.reshape(-1, 3), grid[:, ::-1], uv_grid[:, ::-1])
     begin, step, growth = middle[:-1], np.diff(middle, axis=0), np.diff(radius)
-    slant = 1 / np.hypot(1, growth / np.linalg.norm(step, axis=1))
+    length = np.linalg.norm(step, axis=1)
+    slope = growth / length
 
     def distance(at: Array) -> Array:
         away = at[:, None] - begin
-        share = np.clip((away * step).sum(-1) / (step**2).sum(-1), 0, 1)
-        gap = np.linalg.norm(away - share[..., None] * step, axis=-1)
-        return ((gap - radius[:-1] - share * growth) * slant).min(1)
+        along = (away * step).sum(-1) / length
+        beside = np.sqrt(np.maximum((away**2).sum(-1) - along**2, 0))
+        share = np.clip((along + beside * slope) / length, 0, 1)
+        gap = np.hypot(along - share * length, beside)
+        return (gap - (radius[:-1] + share * growth) / np.hypot(1, slope)).min(1)
 
     return Solid(verts=points, faces=faces, uv=uv, uv_faces=uv_faces, distance=distance)
 
