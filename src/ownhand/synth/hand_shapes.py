@@ -77,11 +77,11 @@ class HandShape(NamedTuple):
     turned: dict[int, float] = {}  # noqa: RUF012
 
 
-_PINCH = {1: (50, 46), 2: (60, 43), 3: (64, 40), 4: (50, 44)}  # the finger that meets the thumb
+PINCH = {1: (50, 46), 2: (60, 43), 3: (64, 40), 4: (50, 44)}  # the finger that meets the thumb
 
 
 def _pinch(finger: int, fingers: str, thumb: str, spread: float = 0.5) -> HandShape:
-    return HandShape(fingers, thumb, spread, (f"t3 {'timrl'[finger]}3",), {finger: _PINCH[finger]}, {finger: -4.5})
+    return HandShape(fingers, thumb, spread, (f"t3 {'timrl'[finger]}3",), {finger: PINCH[finger]}, {finger: -4.5})
 
 
 LETTERS = {

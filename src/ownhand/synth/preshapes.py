@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ownhand.hand.anatomy import ABDUCTION, FLEXION, joint_limits
-from ownhand.synth.poses import CONVERGENCE, DIP_PER_PIP, PINCHES, SPREAD, TOGETHER
+from ownhand.synth.hand_shapes import PINCH, THUMBS
+from ownhand.synth.poses import CONVERGENCE, DIP_PER_PIP, SPREAD
 
 Array = np.ndarray
 Rng = np.random.Generator
@@ -61,7 +62,7 @@ class Preshape:
             angles[1:, 0, FLEXION] = np.asarray(self.mcp[k]) + k * rate[0]
             angles[1:, 1, FLEXION] = np.asarray(self.pip[k]) + k * rate[1]
             angles[1:, 2, FLEXION] = DIP_PER_PIP * np.maximum(angles[1:, 1, FLEXION], 0)
-            wide = self.splay * SPREAD + (1 - self.splay) * 0.6 * TOGETHER
+            wide = self.splay * SPREAD + (1 - self.splay) * 0.6 * _TOGETHER
             angles[1:, 0, ABDUCTION] = self.abduction if k else wide
             hands.append(angles)
         relaxed = [f for f in range(1, 5) if f not in self.tips] if self.where == "tips" else []
@@ -75,7 +76,9 @@ class Preshape:
         return tuple(np.clip(np.deg2rad(angles), LOW, HIGH) for angles in hands)  # pyright: ignore
 
 
-_PINCH_MCP, _PINCH_ABDUCTION, _PINCH_PIP = zip(*(PINCHES[f][1] for f in range(1, 5)), strict=True)
+_PINCH_MCP, _PINCH_PIP = zip(*(PINCH[f] for f in range(1, 5)), strict=True)
+_PINCH_ABDUCTION = (-4, -5, -5, -4)
+_TOGETHER = np.array([-4.0, 0.0, 5.0, 13.0])  # abduction of fingers beside each other
 
 PRESHAPES = {
     "cylinder": Preshape(
@@ -113,7 +116,7 @@ PRESHAPES = {
     ),
     "pinch": Preshape(
         where="tips",
-        thumb=((-13, 30, -16, 0, 0, -10), PINCHES[1][0]),
+        thumb=((-13, 30, -16, 0, 0, -10), THUMBS["to index"]),
         mcp=((12, 8, 4, 0), _PINCH_MCP),
         pip=(12, _PINCH_PIP),
         abduction=_PINCH_ABDUCTION,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from scipy.spatial.transform import Rotation
 
 from ownhand.geometry.camera import Camera
 from ownhand.render import Material, Texture
+from ownhand.render.colour import srgb_from_linear
+from ownhand.synth.tones import skin_colour
 
 Array = np.ndarray
 Rng = np.random.Generator
@@ -65,6 +67,20 @@ def skin_material(texture: Texture, rng: Rng) -> Material:
         wrap=(0.35, 0.18, 0.12),
         scatter=0.002,
     )
+
+
+def plain_skin(tone: float) -> Material:
+    """Skin of one colour, without any detail.
+
+    Args:
+        tone: Place on the Monk scale, 0 to 10.
+    """
+    return Material(colour=skin_colour(tone, np.zeros(2)), specular=0.025, roughness=0.7)
+
+
+def developed(linear: Float[Array, "h w 3"]) -> UInt8[Array, "h w 3"]:
+    """A linear picture as a camera without flaws would store it (sRGB)."""
+    return (srgb_from_linear(np.clip(linear, 0, 1)) * 255).round().astype(np.uint8)
 
 
 def _about(x: float, y: float, z: float) -> Array:

@@ -135,7 +135,9 @@ def _single(world: World, subject: int, k: int, index: int, size: int) -> Shot:
     rng = np.random.default_rng([world.seed, index, _SHOT])
     number = subject * world.instants + k
     hand = bent_hands(world, number // BLOCK)[number % BLOCK]
-    for views in range(1, VIEWS + 1):
+    views = 0
+    while views < VIEWS:
+        views += 1
         R = scene.draw_view(rng, hand.forearm)
         t, camera, device = cameras.draw_camera(rng, hand.joints @ R.T, size)
         if _arm_fits(camera, hand, R, t):
@@ -176,9 +178,7 @@ def _rig(world: World, subject: int, size: int) -> list[Shot]:
     for _ in range(VIEWS):
         R = scene.draw_view(rng, hand.forearm)
         t, views = cameras.draw_rig(rng, hand.joints @ R.T, size, world.rig)
-        stumps = sum(
-            not _arm_fits(v.camera, hand, v.R_cam_world @ R, v.R_cam_world @ t + v.t_cam_world) for v in views
-        )
+        stumps = sum(not _arm_fits(v.camera, hand, v.R_cam_world @ R, v.R_cam_world @ t + v.t_cam_world) for v in views)
         if best is None or stumps < best[0]:
             best = stumps, (R, t, views)
         if not stumps:

@@ -52,8 +52,8 @@ class World:
             raise ValueError("expected at least 1 picture per person, got 0")
         if not 0 <= self.spread <= LARGEST_SPREAD or not 0 <= self.holding <= 1:
             raise ValueError(
-                f"expected a spread of hand shapes from 0 to {LARGEST_SPREAD:g} and a share of held things from 0 to 1, "
-                f"got {self.spread} and {self.holding}"
+                f"expected a spread of hand shapes from 0 to {LARGEST_SPREAD:g} and a share of held things from 0 to "
+                f"1, got {self.spread} and {self.holding}"
             )
         if unknown := set(self.without) - set(GROUPS):
             raise ValueError(f"expected groups of {', '.join(GROUPS)} to leave out, got {', '.join(sorted(unknown))}")
