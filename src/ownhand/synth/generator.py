@@ -20,15 +20,18 @@ from ownhand.synth import scene
 from ownhand.synth.backgrounds import background
 from ownhand.synth.cameras import KINDS
 from ownhand.synth.effects import draw_exposure, photographed
-from ownhand.synth.light import draw_light
+from ownhand.synth.light import dimmed, draw_light, metered
 from ownhand.synth.shots import Shot, shot
 from ownhand.synth.skin import skin_texture
 from ownhand.synth.skin_map import part_labels
+from ownhand.synth.tones import skin_colour
 from ownhand.synth.world import World
 from ownhand.synth.worn import hand_material, worn
 
 Array = np.ndarray
 Rng = np.random.Generator
+
+CLIP_REACH = 1.2  # half the side of what the still picture behind a clip covers of the plane z = 1
 
 _LIGHT, _WORN, _BEHIND, _DEVICE, _PHOTOGRAPH = range(30, 35)  # streams of random numbers
 
@@ -133,7 +136,9 @@ class Generator:
         if "light" in self.world.without:
             lamp = Light(position=centre + np.array([-0.5, -1.0, -1.0]), colour=(0.9, 0.9, 0.9), radius=0.1)
             return (lamp,), Ambient.gradient(sky=(0.5,) * 3, ground=(0.3,) * 3)
-        return draw_light(self._rng(seen.scene, _LIGHT), centre, behind)
+        lights, ambient = draw_light(self._rng(seen.scene, _LIGHT), centre, behind)
+        look = seen.person.look
+        return dimmed(lights, ambient, metered(skin_colour(look.tone, look.undertone)))
 
     def _photographed(self, seen: Shot, linear: Float[Array, "size size 3"]) -> UInt8[Array, "size size 3"]:
         if "light" in self.world.without:
@@ -145,15 +150,12 @@ class Generator:
 def _piece(whole: Float[Array, "sensor sensor 3"], seen: Shot) -> Float[Array, "size size 3"]:
     """What a crop that follows the hand sees of a picture that stands still."""
     size = seen.camera.size[0]
-    scale = len(whole) / (4 * CLIP_REACH)
+    scale = len(whole) / (2 * CLIP_REACH)
     focal, offset = float(seen.camera.K[0, 0]), seen.camera.K[:2, 2].numpy()
     x, y = ((np.arange(size) + 0.5 - o) / focal for o in offset)
-    column, row = (np.abs((len(whole) / 2 + v * scale * 4) % (2 * len(whole)) - len(whole)) for v in (x, y))
+    column, row = (np.abs((len(whole) / 2 + v * scale) % (2 * len(whole)) - len(whole)) for v in (x, y))
     last = len(whole) - 1
     return whole[np.clip(row, 0, last).astype(int)][:, np.clip(column, 0, last).astype(int)]
-
-
-CLIP_REACH = 1.2  # plane z = 1 that the still picture behind a clip covers, half its side
 
 
 def _moved(mesh: Mesh, R: Float[Array, "3 3"], t: Float[Array, "3"]) -> Mesh:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +16,7 @@ Array = np.ndarray
 Rng = np.random.Generator
 
 PANORAMA = (12, 24)  # pixels: more than second-order harmonics can tell apart
+METERED, METERING = 0.4, 0.7  # luminance above which exposure is lowered, and how much of the excess is taken back
 COLOURED = 0.04  # share of the pictures with a lamp of a saturated colour
 DARKEST = 0.12  # what ambient light reflects at least
 OPENINGS = 2  # windows and lamps of the panorama at most
@@ -68,6 +69,18 @@ MOODS = {
         warmth=(0.0, 0.0),
     ),
 }  # fmt: skip
+
+
+def metered(albedo: Float[Array, "3"]) -> float:
+    """By how much a camera that looks at skin of this linear RGB lowers its exposure: white skin is not shown white."""
+    luminance = float(albedo @ [0.2126, 0.7152, 0.0722])
+    return min(1.0, (METERED / luminance) ** METERING)
+
+
+def dimmed(lights: tuple[Light, ...], ambient: Ambient, gain: float) -> tuple[tuple[Light, ...], Ambient]:
+    """All light times `gain`."""
+    lights = tuple(replace(light, colour=np.array(light.colour) * gain) for light in lights)
+    return lights, replace(ambient, coefficients=ambient.coefficients * gain)
 
 
 def draw_light(rng: Rng, centre: Float[Array, "3"], behind: Float[Array, "h w 3"]) -> tuple[tuple[Light, ...], Ambient]:
