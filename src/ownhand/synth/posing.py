@@ -88,7 +88,7 @@ def natural_poses(
     chosen = torch.empty(count, 15, 3, 3)
     waiting = np.arange(count)
     for attempt in range(TRIES):
-        R, touching = touching_poses(first + waiting, _pose_seed(seed, attempt), axes)
+        R, touching = touching_poses((first + waiting).tolist(), _pose_seed(seed, attempt), axes)
         chosen[waiting], depth, _ = repaired(R, shape[waiting], touching)
         waiting = waiting[depth > DEEPEST]
         if not len(waiting):
