@@ -32,8 +32,10 @@ Array = np.ndarray
 
 DEEPEST = 0.001  # metres that one part of the hand may sink into another: soft flesh
 PRESSED = 0.0004  # depth that skin in contact is brought to
-APART = 0.0015  # parts that are to touch may be as far from each other
+GRAIN = 0.001  # metres between the nearest vertices of surfaces that touch, at most, about
+APART = 0.001  # parts that are to touch may be as far from each other
 STEPS = 8  # of least squares
+PULLS = 7  # the first of them, in which parts are also pulled together
 ROWS = 12  # vertices of a hand that are pushed at a time, the deepest
 DAMPING = 0.004  # metres of penetration that one radian of a joint is worth
 LARGEST_TURN = 0.3  # of a joint in one step [rad]
@@ -76,10 +78,12 @@ def repaired(
         gaps = [_gaps(hand, k, touching[waiting[k]]) for k in range(len(waiting))]
         depth[waiting] = sunk.max(-1)
         gap[waiting] = [max((row.wanted[0] for row in some), default=0.0) for some in gaps]
-        bad = np.flatnonzero((depth[waiting] > DEEPEST) | (gap[waiting] > APART))
+        if step >= PULLS:
+            gaps = [[]] * len(waiting)
+        bad = np.flatnonzero((depth[waiting] > DEEPEST) | [any(row.wanted[0] > APART for row in some) for some in gaps])
         if step == STEPS or not len(bad):
             break
-        turns = np.stack([_turns(hand, k, [*_pushes(hand, k, sunk[k]), *gaps[k]]) for k in bad])
+        turns = np.stack([_turns(hand, k, [*_pushes(hand, k, sunk[k]), *gaps[k]]) for k in bad.tolist()])
         waiting = waiting[bad]
         R[waiting] = _turned(R[waiting], torch.from_numpy(turns))
     return R, depth, gap
@@ -91,7 +95,7 @@ def turns_apart(
     """How deep each hand sinks into itself [m], and one step out of it: angles as `open_hand_limits` reads them."""
     hand = _Bent(open_hand().shaped(shape.float()), R_parent_joint.float())
     sunk, turns = _sunk(hand.verts), np.zeros((len(shape), 15, 3), np.float32)
-    for k in np.flatnonzero(sunk.max(-1) > DEEPEST):
+    for k in np.flatnonzero(sunk.max(-1) > DEEPEST).tolist():
         turns[k] = _turns(hand, k, _pushes(hand, k, sunk[k]))
     return sunk.max(-1), turns
 
@@ -166,10 +170,13 @@ def _gaps(hand: _Bent, k: int, touching: Array) -> list[_Motions]:
         on_a, on_b = _members(a), _members(b)
         distance = (verts[on_b] ** 2).sum(1) - 2 * verts[on_a] @ verts[on_b].T + (verts[on_a] ** 2).sum(1)[:, None]
         i, j = np.unravel_index(distance.argmin(), distance.shape)
-        point, normal = verts[on_a[i]], hand.R[k][b] @ _rest_normals()[on_b[j]]
-        gap = normal @ (point - verts[on_b[j]])
+        point, away = verts[on_a[i]], hand.R[k][b] @ _rest_normals()[on_b[j]]
+        offset = point - verts[on_b[j]]
+        gap, length = away @ offset, np.linalg.norm(offset)
+        if length - GRAIN > gap:  # beside each other: the normal does not point across the gap
+            gap, away = length - GRAIN, offset / length
         if gap > 0:
-            found.append(_Motions(point[None], -normal[None], np.array([a]), np.array([b]), np.array([gap])))
+            found.append(_Motions(point[None], -away[None], np.array([a]), np.array([b]), np.array([gap])))
     return found
 
 

@@ -166,7 +166,7 @@ GRASPS = {  # in the air; main types of the GRASP taxonomy (Feix et al. 2016)
     "disk": HandShape("wwww", "wide", 1.0, bent={1: (18, 52), 2: (16, 56), 3: (16, 56), 4: (18, 50)}),
     "tip pinch": HandShape("orrr", "to index", 0.3, ("t3 i3",), {1: (46, 58)}),
     "tripod": HandShape("ooll", "to two", 0.2, ("t3 i3", "t3 m3"), {1: (52, 46), 2: (54, 46)}),
-    "writing tripod": HandShape("oooo", "to two", 0.0, ("t3 i3", "i3 m3"), {1: (48, 48), 2: (58, 56)}),
+    "writing tripod": HandShape("oooo", "to two", 0.0, ("t3 i3",), {1: (48, 48), 2: (58, 56)}),
     "quadpod": HandShape("cccl", "to all", 0.5),
     "prismatic, two": HandShape("LLrr", "to two", 0.1, bent={1: (52, 22), 2: (56, 22)}),
     "prismatic, four": HandShape("LLLL", "opposed", 0.1, bent={1: (56, 18), 2: (58, 18), 3: (58, 18), 4: (56, 18)}),

@@ -50,7 +50,7 @@ def pose_path(
     """
     rng = np.random.default_rng([seed, clip, _CLIP])
     limits = open_hand_limits()
-    path, length = [], int(rng.integers(RATE)) + frames
+    path, length = [], int(rng.uniform(0, RATE)) + frames
     pose = _key(rng, axes, shape)
     while sum(map(len, path)) < length:
         way, pose = _next(rng, pose, axes, shape)
@@ -100,7 +100,7 @@ def _next(rng: Rng, pose: Array, axes: Tensor, shape: Tensor) -> tuple[Float[Arr
                 best = depth, way, there
             if depth <= DEEPEST:
                 return way, there
-        if best[0] <= SHALLOW:
+        if best is not None and best[0] <= SHALLOW:
             break
     assert best is not None
     return best[1:]

@@ -239,7 +239,7 @@ def _free(rng: Rng) -> Hand:
 
 def _extreme(rng: Rng) -> Hand:
     """Bent back, spread, or the thumb far out: near the limits."""
-    back, wide = rng.uniform(0, 1, 2) * rng.permutation([1, rng.integers(2)])
+    back, wide = rng.uniform(0, 1, 2) * rng.permutation([1, int(rng.integers(2))])
     mcp, pip = -28 * back + _related(rng, 4), rng.uniform(-8, 25) + _related(rng, 5)
     angles = _hand(_thumb(rng, "back", "wide", "palmar", "opposed", "folded"), mcp, pip, (1 + wide) * SPREAD)
     angles[0] += rng.uniform(0, 0.8) * (np.where(angles[0] > 0, _HIGH[:3], _LOW[:3]) - angles[0]) * (rng.random() < 0.5)

@@ -29,7 +29,7 @@ from ownhand.synth.world import World
 Array = np.ndarray
 Rng = np.random.Generator
 
-BLOCK = 32  # pictures posed together
+BLOCK = 64  # pictures posed together
 TRIES = 3  # poses drawn per picture until one does not penetrate itself
 
 _POSES = 1  # stream of random numbers
