@@ -10,10 +10,10 @@ from ownhand.hand.limits import JointLimits
 from ownhand.hand.model import HandPose
 from ownhand.render import Surface, signed_distance
 from ownhand.structs import given
+from ownhand.synth.contact import penetration
 from ownhand.synth.digits import Digits
 from ownhand.synth.grasps import grasps
 from ownhand.synth.population import draw_people
-from ownhand.synth.posing import penetration
 
 COUNT = 40
 

@@ -74,7 +74,7 @@ def repaired(
     depth, gap, waiting = np.zeros(len(R)), np.zeros(len(R)), np.arange(len(R))
     for step in range(STEPS + 1):
         hand = _Bent(shaped[waiting], R[waiting])
-        sunk = _sunk(hand.verts)
+        sunk = sinking(hand.verts)
         gaps = [_gaps(hand, k, touching[waiting[k]]) for k in range(len(waiting))]
         depth[waiting] = sunk.max(-1)
         gap[waiting] = [max((row.wanted[0] for row in some), default=0.0) for some in gaps]
@@ -94,7 +94,7 @@ def turns_apart(
 ) -> tuple[Float[Array, "n"], Float[Array, "n 15 3"]]:
     """How deep each hand sinks into itself [m], and one step out of it: angles as `open_hand_limits` reads them."""
     hand = _Bent(open_hand().shaped(shape.float()), R_parent_joint.float())
-    sunk, turns = _sunk(hand.verts), np.zeros((len(shape), 15, 3), np.float32)
+    sunk, turns = sinking(hand.verts), np.zeros((len(shape), 15, 3), np.float32)
     for k in np.flatnonzero(sunk.max(-1) > DEEPEST).tolist():
         turns[k] = _turns(hand, k, _pushes(hand, k, sunk[k]))
     return sunk.max(-1), turns
@@ -103,7 +103,7 @@ def turns_apart(
 def penetration(R_parent_joint: Float[Tensor, "n 15 3 3"], shape: Float[Tensor, "n shapes"]) -> Float[Array, "n"]:
     """How deep each hand sinks into itself at worst [m]."""
     hand = _Bent(open_hand().shaped(shape.float()), R_parent_joint.float())
-    return _sunk(hand.verts).max(-1)
+    return sinking(hand.verts).max(-1)
 
 
 def unmoved(R_parent_joint: Float[Tensor, "n 15 3 3"]) -> HandPose:
@@ -203,8 +203,9 @@ def _turned(R_parent_joint: Tensor, turns: Tensor) -> Tensor:
     return limits.rotations(after)
 
 
-def _sunk(verts: Float[Array, "n verts 3"]) -> Float[Array, "n verts"]:
-    return self_penetration_depth(verts, _parts_surface(), ignore=_NEIGHBOURS)
+def sinking(verts: Float[Array, "n verts 3"]) -> Float[Array, "n verts"]:
+    """How deep each vertex of hands sinks into other parts of its own hand [m]."""
+    return self_penetration_depth(verts, parts_surface(), ignore=_NEIGHBOURS)
 
 
 _FOREIGN = ~np.eye(16, dtype=bool)
@@ -261,7 +262,8 @@ def _rest_normals() -> Array:
 
 
 @lru_cache(maxsize=1)
-def _parts_surface() -> Surface:
+def parts_surface() -> Surface:
+    """The open hand's surface; labels are the joints that move its faces."""
     model = open_hand()
     return Surface(
         faces=model.faces.numpy(),

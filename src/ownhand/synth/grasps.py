@@ -20,9 +20,9 @@ from ownhand.hand.model import HandPose
 from ownhand.render.queries import signed_distance
 from ownhand.structs import given
 from ownhand.synth.closing import Held, approached, closed
+from ownhand.synth.contact import parts_surface, sinking
 from ownhand.synth.digits import Digits, chosen_vertices
 from ownhand.synth.objects import catalogue
-from ownhand.synth.penetration import deepest, parts_surface
 from ownhand.synth.preshapes import PRESHAPES, Preshape
 from ownhand.synth.thing import Hold, Thing
 
@@ -236,7 +236,8 @@ def _checked(
     found: list[Grasp | None] = [None] * n
     for k in np.flatnonzero((distance.min(1) > -DEEPEST) & (touched.sum(1) >= 2) & touched[:, 1:5].any(1)).tolist():
         mine = draws[k].thing.verts @ held.R[k].T + held.t[k]
-        if signed_distance(mine, verts[k], parts_surface())[0].min() < -DEEPEST or deepest(verts[k]) > DEEPEST_SELF:
+        sunk, own = signed_distance(mine, verts[k], parts_surface())[0].min(), sinking(verts[k : k + 1]).max()
+        if sunk < -DEEPEST or own > DEEPEST_SELF:
             continue
         found[k] = Grasp(
             R_parent_joint=R[k],

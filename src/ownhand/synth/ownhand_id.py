@@ -16,7 +16,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ownhand.data.sample import Taken
-from ownhand.synth.world import Shot, World
+from ownhand.synth.shots import Shot, shot
+from ownhand.synth.world import World
 
 Array = np.ndarray
 
@@ -40,20 +41,20 @@ def records(part: str, people: Sequence[int] | None = None) -> Iterator[dict]:
     world = WORLDS[part]
     for person in range(PEOPLE[part]) if people is None else people:
         for index in range(person * world.per_person, (person + 1) * world.per_person):
-            yield record(part, index, world.shot(index, SIZE))
+            yield record(part, index, shot(world, index, SIZE))
 
 
-def record(part: str, index: int, shot: Shot) -> dict:
+def record(part: str, index: int, seen: Shot) -> dict:
     """The manifest's row of a picture."""
-    joints, pixels = quantised(shot)
-    row = {"part": part, "index": index, "decisions": shot.decisions, "visible": _bits(shot.visible)}
+    joints, pixels = quantised(seen)
+    row = {"part": part, "index": index, "decisions": seen.decisions, "visible": _bits(seen.visible)}
     row |= {"joints": int(joints @ _SIGNS[:63]), "pixels": int(pixels @ _SIGNS[63:])}
     return row | {"labels": np.concatenate([joints, pixels]).tolist() if index % SAMPLE == 0 else None}
 
 
-def quantised(shot: Shot) -> tuple[Int[Array, "63"], Int[Array, "42"]]:
+def quantised(seen: Shot) -> tuple[Int[Array, "63"], Int[Array, "42"]]:
     """Joints in steps of JOINT_STEP and keypoints in steps of PIXEL_STEP."""
-    joints, pixels = shot.joints.double().numpy() / JOINT_STEP, shot.keypoints.double().numpy() / PIXEL_STEP
+    joints, pixels = seen.joints.double().numpy() / JOINT_STEP, seen.keypoints.double().numpy() / PIXEL_STEP
     return tuple(np.round(x).astype(np.int64).ravel() for x in (joints, pixels))  # type: ignore[return-value]
 
 

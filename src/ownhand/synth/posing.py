@@ -116,8 +116,8 @@ def _bent(
 ) -> list[BentHand]:
     model = _double_model()
     posed = model.shaped(shape).posed(unmoved(R_parent_joint))
-    bends = torch.from_numpy(np.array(bends))
-    verts, elbows = forearm.bent(posed.verts, bends), forearm.direction(bends)
+    turns = torch.from_numpy(np.array(bends))
+    verts, elbows = forearm.bent(posed.verts, turns), forearm.direction(turns)
     palm_back = given(model.axes, "anatomical axes")[6, :, ABDUCTION].numpy()
     return [
         BentHand(
