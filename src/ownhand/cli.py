@@ -11,6 +11,7 @@ import tyro
 Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES...")]
 Out = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
 Side = Literal["right", "left"]
+Group = Literal["people", "poses", "things", "light", "behind", "forearm"]
 Method = Literal["paper", "robust", "mean", "median", "top-k", "bayes", "joint"]
 
 
@@ -136,9 +137,15 @@ def synth(
     *,
     people: int = 100,
     pictures: int = 50,
+    clip: int = 0,
+    rig: int = 0,
     size: int = 128,
     seed: int = 0,
     spread: float = 1.0,
+    anyone: bool = False,
+    holding: float = 0.3,
+    behind: Path | None = None,
+    without: tuple[Group, ...] = (),
     workers: int = 2,
     ray: str | None = None,
 ) -> None:
@@ -149,10 +156,16 @@ def synth(
     Args:
         out: Folder for the shards and their index.
         people: How many people.
-        pictures: Pictures of each.
+        pictures: Single pictures of each.
+        clip: Frames of a clip of each, 30 per second.
+        rig: Cameras that take one instant of each at once, at most 8.
         size: Side of a picture [px].
         seed: Other seeds give other people: never train and test on the same.
         spread: By how much hands differ more in their proportions than people's do (at most 2), to train on.
+        anyone: Draw children too, and unusual hands more often, instead of adults as a survey measured them.
+        holding: Share of the pictures in which the hand holds something.
+        behind: Folder of your own pictures, to be seen behind half of the hands.
+        without: What to make plain instead of rich, to find out what it is good for.
         workers: Processes.
         ray: Address of a Ray cluster that draws instead ("auto", HOST:PORT). Its machines must share the folder.
     """
@@ -160,7 +173,10 @@ def synth(
     from ownhand.synth.world import World
     from ownhand.synth.write import write
 
-    generator = Generator(World(seed=seed, singles=pictures, spread=spread), size=size)
+    world = World(
+        seed=seed, singles=pictures, clip=clip, rig=rig, spread=spread, anyone=anyone, holding=holding, without=without
+    )
+    generator = Generator(world, size=size, behind=None if behind is None else str(behind))
     print(write(out, generator, people=people, workers=workers, ray=ray))
 
 
