@@ -143,9 +143,7 @@ FISTS = {
     "thumb at side": LETTERS["a"],
     "thumb along": HandShape("ffff", "key", touching=("t3 i1",)),
     "loose": HandShape("llll", "on middle", touching=("t3 m3", "t3 i3")),
-    "thumb inside": HandShape(
-        "mmmm", "inside", 0, ("t3 p", "m3 t3"), {1: (70, 94), 2: (69, 84), 3: (66, 89), 4: (60, 79)}
-    ),
+    "thumb inside": HandShape("mmmm", "inside", 0, ("r3 t3",), {1: (70, 94), 2: (69, 84), 3: (66, 89), 4: (60, 79)}),
 }
 PINCHES = {  # how the other fingers stand varies: `poses` draws it
     "index": _pinch(1, "orrr", "to index"),
