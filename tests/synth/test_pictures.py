@@ -53,7 +53,7 @@ def test_joints_project_on_the_keypoints_but_for_fisheye_pictures(samples):
     off = (samples.camera.project(samples.joints) - samples.keypoints).norm(dim=-1).amax(-1)
     assert sum(straight) > 0.9 * len(samples)
     assert off[torch.tensor(straight)].max() < 1e-3
-    assert off.max() < SIZE / 20
+    assert off.max() < SIZE / 10
 
 
 def test_labels_can_be_had_without_pictures_and_do_not_depend_on_their_size(samples):
@@ -171,10 +171,13 @@ def test_things_are_held_as_often_as_asked(samples):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_each_group_can_be_made_plain(group):
-    plain = Generator(World(seed=SEED, singles=8, without=(group,)), SIZE)[6]
+    rich = next(
+        i for i in range(96) if shot(WORLD, i, SIZE).things and (shot(WORLD, i, SIZE).thing < 0 or group != "poses")
+    )
+    plain = Generator(World(seed=SEED, singles=8, without=(group,)), SIZE)[rich]
     assert plain.visible.sum() >= SEEN
     assert plain.image.std() > 0.02
-    assert not torch.equal(plain.image, Generator(WORLD, SIZE)[6].image)
+    assert not torch.equal(plain.image, Generator(WORLD, SIZE)[rich].image)
 
 
 def test_own_pictures_are_seen_behind_half_of_the_hands(tmp_path):
@@ -198,10 +201,10 @@ def test_a_person_keeps_shape_and_people_differ(samples):
 
 def test_spread_changes_proportions_and_leaves_size_and_most_of_the_picture():
     plain, wide = (shot(replace(WORLD, spread=spread), 3, SIZE) for spread in (1.0, 1.5))
-    wide, plain = (replace(s.person, shape=torch.from_numpy(s.person.shape)) for s in (wide, plain))
-    torch.testing.assert_close(wide.shape[1:], 1.5 * plain.shape[1:])
-    assert wide.shape[0] == plain.shape[0]
-    assert wide.look.tone == plain.look.tone
+    np.testing.assert_allclose(wide.person.shape[1:], 1.5 * plain.person.shape[1:], rtol=1e-6)
+    assert wide.person.shape[0] == plain.person.shape[0]
+    assert wide.person.look.tone == plain.person.look.tone
+    assert not torch.equal(wide.joints, plain.joints)
 
 
 def test_wrist_relative_joints_have_human_size(samples):

@@ -109,9 +109,10 @@ class ShardDataset:
             ValueError: The pictures differ in size, or one is damaged (told by its checksum).
         """
         rows = torch.as_tensor(indices, dtype=torch.long)
+        known = self.numbers(rows)
         files = {name: np.stack([self._decoded(name, int(i)) for i in rows]) for name in self._files}
         return replace(
-            self.numbers(rows),
+            known,
             image=torch.from_numpy(files["image"]).permute(0, 3, 1, 2).float() / 255,
             labels=torch.from_numpy(files["labels"]) if "labels" in files else None,
             depth=torch.from_numpy(files["depth"].astype(np.float32)) if "depth" in files else None,

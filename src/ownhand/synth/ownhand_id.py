@@ -124,7 +124,8 @@ def split(setup: str, subject: Int[Tensor, "n"], taken: Taken) -> dict[str, Int[
     Setup s1 needs none: its parts are people apart from the beginning.
 
     Args:
-        setup: s0 holds out instants (15 % for test, 5 % for val), s2 kinds of camera, s3 held things; empty hands train.
+        setup: s0 holds out instants (15 % for test, 5 % for val), s2 kinds of camera, s3 held things; with empty hands
+            s3 trains.
         subject: Number of the person in each picture.
         taken: How it was taken.
 

@@ -83,12 +83,13 @@ class Plan:
 
 
 def people_facts(folder: Path) -> list[dict[str, str]]:
-    """Sex, skin tone and size of the people of a folder; empty if it does not hold synthetic pictures of this version."""
+    """Sex, skin tone and size of a folder's people; empty if it does not hold synthetic pictures of this version."""
     path = folder / FACTS
     if not path.exists() or (found := json.loads(path.read_text())).get("version") != VERSION:
         return []
-    values = {f.name: found[f.name] for f in fields(World) if f.name in found}
-    world, hand = World(**values | {"without": tuple(values.get("without", ()))}), open_hand()
+    values: dict[str, Any] = {f.name: found[f.name] for f in fields(World) if f.name in found}
+    values["without"] = tuple(values.get("without", ()))
+    world, hand = World(**values), open_hand()
     people = [world.person(number) for number in range(found["people"])]
     lengths = length_mm(hand, torch.from_numpy(np.stack([person.shape for person in people])))
     return [
