@@ -6,7 +6,7 @@
 Both are written beside and renamed, the index last: a shard exists if its index does. A killed writer loses the shard
 it was at, and the next one starts with that shard. Any tar reader can open the shards; ours never scans them.
 
-The index keeps the tar's SHA-256 and a checksum of each of its own pages: damage to pictures or numbers is noticed.
+The index keeps the SHA-256 of the tar and of its own values: damage to pictures or numbers is noticed.
 """
 
 from __future__ import annotations
@@ -137,6 +137,16 @@ class ShardWriter:
             self._shard.discard()
 
 
+def labels_checksum(table: pa.Table) -> str:
+    """SHA-256 of all names and values of an index."""
+    found = hashlib.sha256()
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
+        found.update(name.encode() + values.to_numpy(zero_copy_only=False).tobytes())
+    return found.hexdigest()
+
+
 class _Shard:
     """A shard that is being written, to files of this process's own."""
 
@@ -174,8 +184,9 @@ class _Shard:
         content = self._tmp[0].read_bytes()
         columns = {name: _column([row[name] for row in self._rows]) for name in self._rows[0]}
         facts = {"version": str(VERSION), "sha256": hashlib.sha256(content).hexdigest(), "bytes": str(len(content))}
+        facts["labels_sha256"] = labels_checksum(pa.table(columns))
         table = pa.table(columns).replace_schema_metadata(facts)
-        pq.write_table(table, self._tmp[1], compression="zstd", write_page_checksum=True)
+        pq.write_table(table, self._tmp[1], compression="zstd")
         for tmp, path in zip(self._tmp, self._paths, strict=True):
             tmp.replace(path)
         for path in self._paths:

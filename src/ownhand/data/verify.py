@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ownhand.data.shards import VERSION, shard_path
+from ownhand.data.shards import VERSION, labels_checksum, shard_path
 
 
 def read_index(folder: str | Path, number: int) -> tuple[pa.Table, str]:
@@ -20,11 +20,13 @@ def read_index(folder: str | Path, number: int) -> tuple[pa.Table, str]:
     """
     path, index = (shard_path(Path(folder), number, ending) for ending in (".tar", ".parquet"))
     try:
-        table = pq.read_table(index, page_checksum_verification=True)
+        table = pq.read_table(index)
         facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if facts.get("version") != str(VERSION):
             raise ValueError(f"{index} is an index of version {facts.get('version')}, expected {VERSION}")
         size, checksum = int(facts["bytes"]), facts["sha256"]
+        if facts.get("labels_sha256", found := labels_checksum(table)) != found:  # older ones have none
+            raise KeyError
     except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError):
         raise ValueError(f"shard {index} is damaged: it cannot be read") from None
     if not path.exists():
