@@ -28,9 +28,8 @@ class Page:
         self, x: float, y: float, words: str, *, anchor: str = "middle", size: int = TYPE, fill: str = INK
     ) -> None:
         """A line of text on the baseline y."""
-        self._parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{fill}">{escape(words)}</text>'
-        )
+        place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+        self._parts.append(f'<text {place} font-size="{size}" fill="{fill}">{escape(words)}</text>')
 
     def bars(
         self, place: Sequence[float], title: str, counts: Int[Array, "n"], ticks: Sequence[tuple[float, str]]
