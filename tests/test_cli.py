@@ -218,7 +218,7 @@ def test_help_and_info_load_nothing_heavy(words):
 
 
 def test_every_command_explains_itself(ownhand):
-    for command in ("demo", "calibrate", "reconstruct", "info", "export", "synth", "train", "evaluate"):
+    for command in ("demo", "calibrate", "reconstruct", "info", "export", "synth", "benchmark", "train", "evaluate"):
         code, out, _ = ownhand(command, "--help")
         assert code == 0
         assert "usage: ownhand" in out

@@ -180,6 +180,31 @@ def synth(
     print(write(out, generator, people=people, workers=workers, ray=ray))
 
 
+def benchmark(
+    out: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    parts: tuple[Literal["train", "val", "test"], ...] = ("val", "test"),
+    size: int = 128,
+    workers: int = 2,
+    ray: str | None = None,
+) -> None:
+    """Generate OwnHand-ID, the benchmark of people with known hands, and compare it with its manifest.
+
+    Started again, it goes on where it stopped.
+
+    Args:
+        out: Folder for one folder per part.
+        parts: Which parts; training has 400 people, validation 20, test 40, with 208 pictures each.
+        size: Side of a picture [px].
+        workers: Processes.
+        ray: As for `synth`.
+    """
+    from ownhand.commands import make_benchmark
+
+    make_benchmark(out, parts, size=size, workers=workers, ray=ray)
+
+
 def train(
     recipe: Annotated[Literal["tiny", "small", "paper"], tyro.conf.Positional],
     /,
@@ -239,7 +264,7 @@ def evaluate(
 
 def main() -> None:
     """Entry point of the `ownhand` command: errors of use end in one sentence and exit code 2."""
-    commands = {f.__name__: f for f in (demo, calibrate, reconstruct, info, export, synth, train, evaluate)}
+    commands = {f.__name__: f for f in (demo, calibrate, reconstruct, info, export, synth, benchmark, train, evaluate)}
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands,

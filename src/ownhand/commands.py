@@ -232,9 +232,40 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
         "seconds": round(time.time() - started),
     }
     _write_bytes(out / "run.json", lambda path: path.write_text(json.dumps(facts, indent=1) + "\n"))
-    text = tables.all_tables(records, shapes)
+    text = tables.all_tables(records, shapes, _known_people(data))
     _write_bytes(out / "tables.md", lambda path: path.write_text(text))
     print(text)
+
+
+def make_benchmark(out: Path, parts: Sequence[str], *, size: int, workers: int, ray: str | None) -> None:
+    """`ownhand benchmark`: the pictures, and what the manifest says of them."""
+    from ownhand.synth import ownhand_id
+    from ownhand.synth.generator import Generator
+    from ownhand.synth.write import write
+
+    _check_writable(out)
+    for part in parts:
+        generator = Generator(ownhand_id.WORLDS[part], size=size)
+        print(write(out / part, generator, people=ownhand_id.PEOPLE[part], workers=workers, ray=ray))
+        records = list(ownhand_id.stored_records(part, ShardDataset(out / part, fields=())))
+        differing = ownhand_id.differences(records, ownhand_id.manifest(part))
+        if differing:
+            raise ValueError(
+                f"{out / part} is not OwnHand-ID {ownhand_id.VERSION}: {len(differing)} of {len(records)} pictures "
+                f"differ from the manifest; {differing[0]}"
+            )
+        print(f"{out / part} is OwnHand-ID {ownhand_id.VERSION}: all labels are those of the manifest")
+
+
+def _known_people(folders: Sequence[Path]) -> dict[int, dict[str, str]]:
+    """What is known of synthetic people: numbered as `ShardDataset` numbers those of several folders."""
+    from ownhand.synth.plan import people_facts
+
+    found: dict[int, dict[str, str]] = {}
+    for folder in folders:
+        first = 1 + max(found, default=-1)
+        found |= {first + number: facts for number, facts in enumerate(people_facts(folder))}
+    return found
 
 
 @contextmanager

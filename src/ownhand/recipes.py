@@ -194,6 +194,9 @@ TINY = Recipe(
 
 _ANY: dict[str, Any] = {"angle_deg": 180.0, **_COLOURS, **_WEAR}
 
+_START: dict[str, Any] = _ANY | {"upright": 0.7, "tilt_deg": 20.0}
+"""Mostly upright from the beginning: which way is up, the first keypoints find in use."""
+
 _UPRIGHT: dict[str, Any] = _ANY | {"upright": 0.85, "tilt_deg": 20.0}
 """The palm points up, within what first keypoints get wrong; now and then it does not, when they are quite wrong."""
 
@@ -226,19 +229,9 @@ SMALL = Recipe(
             "augmentation": Augmentation(size=128, box=_TIGHT, shift=0.05, **_UPRIGHT),
         },
         trunk=[
-            _TRUNK | {"steps": 7_000, "augmentation": Augmentation(size=64, scale=(0.8, 1.25), shift=0.08, **_ANY)},
-            _TRUNK | {"steps": 3_500, "augmentation": Augmentation(size=64, box=_TIGHT, shift=0.05, **_ANY)},
-            _TRUNK
-            | {
-                "steps": 7_000,
-                "coarse": ((0.25, 64),),
-                "augmentation": Augmentation(size=96, box=_TIGHT, shift=0.05, **_ANY),
-            },
-            _TRUNK
-            | {
-                "steps": 8_500,
-                "augmentation": Augmentation(size=96, box=_TIGHT, shift=0.05, **_UPRIGHT),
-            },
+            _TRUNK | {"steps": 8_000, "augmentation": Augmentation(size=64, box=_TIGHT, shift=0.05, **_START)},
+            _TRUNK | {"steps": 9_000, "augmentation": Augmentation(size=96, box=_TIGHT, shift=0.05, **_START)},
+            _TRUNK | {"steps": 9_000, "augmentation": Augmentation(size=96, box=_TIGHT, shift=0.05, **_UPRIGHT)},
         ],
         keypoints={
             "steps": 1_700,

@@ -134,7 +134,7 @@ def group_table(records: pa.Table, people: Mapping[int, Mapping[str, str]]) -> s
     subject, metrics = part["subject"].to_numpy(), ("keypoints_px", "mpjpe_mm")
     columns = {"seen from": part["seen_from"].to_pylist()}
     for name in dict.fromkeys(name for facts in people.values() for name in facts):
-        columns[name] = [people[s].get(name, "") for s in subject]
+        columns[name] = [people.get(s, {}).get(name, "unknown") for s in subject]
     lines = [
         "| | | people | pictures | keypoints px | of all | identity MPJPE mm | of all |",
         "|---|---|---|---|---|---|---|---|",

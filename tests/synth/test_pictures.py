@@ -6,13 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from ownhand.data.sample import CLIP, RIG
 from ownhand.geometry.align import relative_to
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.skeleton import ROTATING_21, TIPS_21
 from ownhand.structs import stack
 from ownhand.synth.generator import Generator
-from ownhand.synth.world import SEEN, World
+from ownhand.synth.posing import bent_hands
+from ownhand.synth.shots import SEEN, shot
+from ownhand.synth.world import GROUPS, World
 
 SEED, SIZE = 7, 64
 WORLD = World(seed=SEED, singles=8)
@@ -44,8 +48,22 @@ def test_pictures_are_not_blank_and_not_alike(samples):
     assert distance.min() > 0.1
 
 
-def test_joints_project_on_the_keypoints(samples):
-    torch.testing.assert_close(samples.camera.project(samples.joints), samples.keypoints, atol=1e-3, rtol=1e-5)
+def test_joints_project_on_the_keypoints_but_for_fisheye_pictures(samples):
+    straight = [shot(WORLD, i, SIZE).device.lens is None for i in range(len(samples))]
+    off = (samples.camera.project(samples.joints) - samples.keypoints).norm(dim=-1).amax(-1)
+    assert sum(straight) > 0.9 * len(samples)
+    assert off[torch.tensor(straight)].max() < 1e-3
+    assert off.max() < SIZE / 10
+
+
+def test_labels_can_be_had_without_pictures_and_do_not_depend_on_their_size(samples):
+    for i in (5, 44, 71):
+        small, large = shot(WORLD, i, SIZE), shot(WORLD, i, 4 * SIZE)
+        assert torch.equal(small.joints, samples.joints[i])
+        assert torch.equal(small.joints, large.joints)
+        torch.testing.assert_close(4 * small.keypoints, large.keypoints)
+        assert small.decisions == large.decisions == samples.taken.decisions[i]
+        assert (small.visible == large.visible).all()
 
 
 def test_pose_and_shape_give_the_joints_back(samples):
@@ -121,20 +139,72 @@ def test_views_cover_the_sphere(samples):
     assert (up[:, 1] > 0).float().mean() > 0.1
 
 
+def test_frames_of_a_clip_follow_each_other_smoothly():
+    world = World(seed=SEED, singles=0, clip=30)
+    frames = [shot(world, k, SIZE) for k in range(30)]
+    joints = torch.stack([frame.joints for frame in frames])
+    assert joints.diff(dim=0).norm(dim=-1).max() < 0.1  # 3 m/s
+    assert joints.diff(n=2, dim=0).norm(dim=-1).max() < 0.04
+    assert joints.diff(dim=0).norm(dim=-1).amax() > 0.001
+    assert {(frame.kind, frame.instant - k) for k, frame in enumerate(frames)} == {(CLIP, 0)}
+
+
+def test_the_cameras_of_a_rig_see_one_instant():
+    world = World(seed=SEED, singles=1, rig=4)
+    views = stack([Generator(world, SIZE)[k] for k in range(1, 5)])
+    assert (views.taken.kind == RIG).all()
+    R, t = views.taken.R_cam_world, views.taken.t_cam_world
+    in_world = (views.joints - t[:, None]) @ R
+    torch.testing.assert_close(in_world, in_world[:1].expand_as(in_world), atol=1e-5, rtol=0)
+    torch.testing.assert_close(R[0], torch.eye(3))
+    directions = -(R.mT @ t[..., None])[1:, :, 0] - in_world[0].mean(0)
+    assert directions.norm(dim=-1).min() > 0.3
+    torch.testing.assert_close(views.camera.project(views.joints), views.keypoints, atol=1e-3, rtol=1e-5)
+
+
+def test_things_are_held_as_often_as_asked(samples):
+    assert 0.15 < (samples.taken.thing >= 0).float().mean() < 0.45
+    for share in (0.0, 1.0):
+        world = World(seed=SEED, singles=24, holding=share)
+        assert sum(bent_hands(world, 0)[k].held is not None for k in range(24)) == pytest.approx(24 * share, abs=1)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_group_can_be_made_plain(group):
+    rich = next(
+        i for i in range(96) if shot(WORLD, i, SIZE).things and (shot(WORLD, i, SIZE).thing < 0 or group != "poses")
+    )
+    plain = Generator(World(seed=SEED, singles=8, without=(group,)), SIZE)[rich]
+    assert plain.visible.sum() >= SEEN
+    assert plain.image.std() > 0.02
+    assert not torch.equal(plain.image, Generator(WORLD, SIZE)[rich].image)
+
+
+def test_own_pictures_are_seen_behind_half_of_the_hands(tmp_path):
+    Image.new("RGB", (300, 200), (255, 0, 0)).save(tmp_path / "red.png")
+    world = World(seed=SEED, singles=8, without=("light",))
+    pictures = torch.stack([Generator(world, 32, behind=str(tmp_path))[i].image for i in range(16)])
+    red = (pictures[:, 0] > 2.5 * pictures[:, 1:].amax(1)).flatten(1).float().mean(-1) > 0.3
+    assert 2 <= red.sum() <= 14
+    with pytest.raises(ValueError, match="is none"):
+        Generator(world, behind=str(tmp_path / "nowhere"))
+
+
 def test_a_person_keeps_shape_and_people_differ(samples):
     shape = samples.shape.unflatten(0, (12, 8))
     assert torch.equal(shape, shape[:, :1].expand_as(shape))
     assert torch.equal(samples.subject, torch.arange(96) // 8)
     assert torch.pdist(shape[:, 0]).min() > 0.5
-    other = World(seed=SEED + 1).person(0)[0]
+    other = torch.from_numpy(World(seed=SEED + 1).person(0).shape)
     assert (shape[:, 0] - other).norm(dim=-1).min() > 0.5
 
 
-def test_spread_changes_proportions_and_leaves_size_and_the_rest_of_the_picture():
-    plain, wide = (Generator(replace(WORLD, spread=spread), SIZE)[3] for spread in (1.0, 1.5))
-    torch.testing.assert_close(wide.shape[1:], 1.5 * plain.shape[1:])
-    assert wide.shape[0] == plain.shape[0]
-    assert 0 < (wide.keypoints - plain.keypoints).abs().max() < SIZE / 8
+def test_spread_changes_proportions_and_leaves_size_and_most_of_the_picture():
+    plain, wide = (shot(replace(WORLD, spread=spread), 3, SIZE) for spread in (1.0, 1.5))
+    np.testing.assert_allclose(wide.person.shape[1:], 1.5 * plain.person.shape[1:], rtol=1e-6)
+    assert wide.person.shape[0] == plain.person.shape[0]
+    assert wide.person.look.tone == plain.person.look.tone
+    assert not torch.equal(wide.joints, plain.joints)
 
 
 def test_wrist_relative_joints_have_human_size(samples):

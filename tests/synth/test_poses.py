@@ -67,7 +67,12 @@ def test_thumb_meets_each_fingertip_and_also_lies_wide(hand):
 
 def test_natural_poses_do_not_sink_into_themselves():
     shape = draw_people(8, seed=1)[0].repeat_interleave(32, 0)
-    R = torch.cat([natural_poses(6, first, 32, shape[first : first + 32]) for first in range(0, len(shape), 32)])
+    R = torch.cat(
+        [
+            natural_poses(6, np.arange(first, first + 32), shape[first : first + 32])[0]
+            for first in range(0, len(shape), 32)
+        ]
+    )
     assert (penetration(R, shape) > DEEPEST).mean() < 0.005
 
 

@@ -14,6 +14,7 @@ from ownhand.synth.population import draw_person
 from ownhand.synth.posing import bent_hands
 from ownhand.synth.skin_map import part_labels
 from ownhand.synth.tubes import finger_loop, forearm_loops
+from ownhand.synth.world import World
 from ownhand.synth.worn import hand_material, worn
 
 SEED = 5
@@ -21,7 +22,7 @@ SEED = 5
 
 @pytest.fixture(scope="module")
 def hands():
-    return [hand.verts for hand in bent_hands(SEED, 1, 0)]
+    return [hand.verts for hand in bent_hands(World(seed=SEED, singles=1, holding=0.0), 0)]
 
 
 def _somebody(wears):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import mmap
 import zlib
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import fields as fields_of
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,16 +109,31 @@ class ShardDataset:
             ValueError: The pictures differ in size, or one is damaged (told by its checksum).
         """
         rows = torch.as_tensor(indices, dtype=torch.long)
+        known = self.numbers(rows)
+        files = {name: np.stack([self._decoded(name, int(i)) for i in rows]) for name in self._files}
+        return replace(
+            known,
+            image=torch.from_numpy(files["image"]).permute(0, 3, 1, 2).float() / 255,
+            labels=torch.from_numpy(files["labels"]) if "labels" in files else None,
+            depth=torch.from_numpy(files["depth"].astype(np.float32)) if "depth" in files else None,
+        )
+
+    def numbers(self, indices: Sequence[int] | Int[Tensor, "rows"]) -> HandSample:
+        """What is known of several pictures without reading them: `image` has no pixels.
+
+        Raises:
+            ValueError: The pictures differ in size.
+        """
+        rows = torch.as_tensor(indices, dtype=torch.long)
         numbers = {name: self._columns[name][rows] for name in self._columns if not name.startswith(FILES)}
         sizes = torch.stack([numbers["height"], numbers["width"]], -1).unique(dim=0)
         if len(sizes) != 1:
             raise ValueError(f"all pictures of a batch must have one size, but they have {sizes.tolist()}")
-        files = {name: np.stack([self._decoded(name, int(i)) for i in rows]) for name in self._files}
         shaped = {name: numbers[name].unflatten(-1, shape) for name, shape in _SHAPES.items() if name in numbers}
         pose = ("R_cam_root", "R_parent_joint", "t_cam_root")
-        taken = [field.name for field in dataclasses.fields(Taken)]
+        taken = [field.name for field in fields_of(Taken)]
         return HandSample(
-            image=torch.from_numpy(files["image"]).permute(0, 3, 1, 2).float() / 255,
+            image=torch.empty(len(rows), 3, 0, 0),
             camera=Camera(K=shaped["K"], size=tuple(sizes[0].tolist())),
             keypoints=shaped["keypoints"],
             visible=numbers["visible"],
@@ -126,9 +142,7 @@ class ShardDataset:
             shape=numbers.get("shape"),
             subject=numbers.get("subject"),
             is_right=numbers.get("is_right"),
-            labels=torch.from_numpy(files["labels"]) if "labels" in files else None,
-            depth=torch.from_numpy(files["depth"].astype(np.float32)) if "depth" in files else None,
-            taken=Taken(**{name: (numbers | shaped)[name] for name in taken}) if "kind" in numbers else None,
+            taken=Taken(**{name: (numbers | shaped)[name] for name in taken}) if numbers.keys() >= set(taken) else None,
         )
 
     @property

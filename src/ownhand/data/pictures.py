@@ -50,7 +50,10 @@ class Pictures(Protocol):
 
 
 class JoinedPictures:
-    """Several sources one after another. The people of each get numbers of their own, above those before."""
+    """Several sources one after another. The people of each get numbers of their own, above those before.
+
+    How pictures were taken is left out: each source numbers devices and things in its own way.
+    """
 
     def __init__(self, *parts: Pictures) -> None:
         self._parts = parts
@@ -77,7 +80,7 @@ class JoinedPictures:
             places.append((owner == number).nonzero()[:, 0])
             sample = self._parts[number].load((rows[places[-1]] - self._starts[number]).tolist())
             subject = None if sample.subject is None else sample.subject + self._people[number]
-            samples.append(replace(sample, subject=subject))
+            samples.append(replace(sample, subject=subject, taken=None))
         if len(sizes := {sample.camera.size for sample in samples}) > 1:
             raise ValueError(f"all pictures of a batch must have one size, but they have {sorted(sizes)}")
         return concatenate(samples)[torch.cat(places).argsort()]

@@ -24,6 +24,7 @@ class Taken(TensorStruct):
         instant: When, counted per person: the same for pictures of one instant; frames of a clip follow each other.
         device: Which kind of camera, as the data set numbers them.
         thing: What the hand holds, as the data set numbers it; -1 for nothing.
+        decisions: What was accepted and rejected while it was made, as one number of the data set's own.
         R_cam_world, t_cam_world: Where the camera is in a frame that a clip's or a rig's pictures share [m].
     """
 
@@ -31,6 +32,7 @@ class Taken(TensorStruct):
     instant: Int[Tensor, "*batch"]
     device: Int[Tensor, "*batch"]
     thing: Int[Tensor, "*batch"]
+    decisions: Int[Tensor, "*batch"]
     R_cam_world: Float[Tensor, "*batch 3 3"]
     t_cam_world: Float[Tensor, "*batch 3"]
 

@@ -91,6 +91,7 @@ class Generator:
                 instant=torch.tensor(seen.instant),
                 device=torch.tensor(list(KINDS).index(seen.device.kind)),
                 thing=torch.tensor(seen.thing),
+                decisions=torch.tensor(seen.decisions),
                 R_cam_world=_tensor(seen.R_cam_world),
                 t_cam_world=_tensor(seen.t_cam_world),
             ),

@@ -86,7 +86,7 @@ def grasps(rngs: Sequence[Rng], shape: Float[Tensor, "n shapes"]) -> list[Grasp 
     hands = Digits.of(shape.double().numpy())
     waiting = np.arange(len(rngs))
     for _ in range(TRIES):
-        draws = [draw(rngs[k]) for k in waiting]
+        draws = [draw(rngs[k]) for k in waiting.tolist()]
         results = solved(draws, hands[waiting], shape[waiting])
         for k, result in zip(waiting, results, strict=True):
             found[k] = result
@@ -131,7 +131,7 @@ def solved(draws: Sequence[_Draw], hands: Digits, shape: Float[Tensor, "n shapes
     for mask, place in ((on_palm, _on_palm), (~on_palm, _between_tips)):
         which = np.flatnonzero(mask)
         if len(which):
-            chosen = [draws[k] for k in which]
+            chosen = [draws[k] for k in which.tolist()]
             held.R[which], held.t[which], begin[which], end[which] = place(
                 chosen, hands[which], begin[which], end[which], held[which]
             )
@@ -199,7 +199,7 @@ def _between_tips(
     side = np.flatnonzero(is_side)
     if len(side):
         start[side, 1:] = begin[side, 1:]
-        face = (R[side] @ np.stack([draws[k].R_grip_object for k in side]).swapaxes(-1, -2))[..., 2]
+        face = (R[side] @ np.stack([draws[k].R_grip_object for k in side.tolist()]).swapaxes(-1, -2))[..., 2]
         away = held[side].placed(R[side], t[side] - 0.01 * face)
         verts = hands[side].bent(begin[side, 1:], slice(1, 5))[0].reshape(len(side), -1, 3)
         t[side] = approached(away, verts, face)
@@ -216,7 +216,7 @@ def _thickness(d: _Draw) -> tuple[float, Array]:
     else:
         low, high = np.flatnonzero(outside & (at < 0)), np.flatnonzero(outside & (at > 0))
         first, last = at[low[-1]] if len(low) else at[0], at[high[0]] if len(high) else at[-1]
-    return last - first, d.point + (first + last) / 2 * face
+    return float(last - first), d.point + (first + last) / 2 * face
 
 
 def _checked(

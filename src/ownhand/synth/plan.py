@@ -8,7 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from ownhand.hand.builtin import open_hand
+from ownhand.hand.measure import length_mm
 from ownhand.synth.generator import Generator
 from ownhand.synth.world import VERSION, World
 
@@ -76,6 +80,26 @@ class Plan:
         beside = path.with_suffix(f".{os.getpid()}.tmp")
         beside.write_text(json.dumps(self.facts, indent=2) + "\n")
         beside.replace(path)
+
+
+def people_facts(folder: Path) -> list[dict[str, str]]:
+    """Sex, skin tone and size of a folder's people; empty if it does not hold synthetic pictures of this version."""
+    path = folder / FACTS
+    if not path.exists() or (found := json.loads(path.read_text())).get("version") != VERSION:
+        return []
+    values: dict[str, Any] = {f.name: found[f.name] for f in fields(World) if f.name in found}
+    values["without"] = tuple(values.get("without", ()))
+    world, hand = World(**values), open_hand()
+    people = [world.person(number) for number in range(found["people"])]
+    lengths = length_mm(hand, torch.from_numpy(np.stack([person.shape for person in people])))
+    return [
+        {
+            "sex": "man" if person.is_male else "woman",
+            "skin tone": f"Monk {min(int(person.look.tone), 9) + 1:2d}",
+            "hand length": f"{int(length) // 10 * 10} mm",
+        }
+        for person, length in zip(people, lengths.tolist(), strict=True)
+    ]
 
 
 def generator_facts(generator: Generator) -> dict[str, Any]:

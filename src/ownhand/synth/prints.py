@@ -167,7 +167,7 @@ def sheet(front: Print, back: Print, wall: Print) -> Print:
 
 def sideways(picture: Print) -> Print:
     """Turned by a quarter, so that it stands upright on what is longer than wide."""
-    return lambda rng, size: picture(rng, size[::-1]).transpose(Image.Transpose.ROTATE_90)
+    return lambda rng, size: picture(rng, (size[1], size[0])).transpose(Image.Transpose.ROTATE_90)
 
 
 def pages(rng: Rng, size: tuple[int, int]) -> Image.Image:

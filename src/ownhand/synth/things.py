@@ -16,6 +16,7 @@ Array = np.ndarray
 Rng = np.random.Generator
 
 FROM_CATALOGUE = 0.5  # share of the things in front
+CLEAR = 0.015  # metres between joints and a thing in front
 CLOSEST = 0.03  # of a thing to the plane of the camera [m]
 
 
@@ -43,6 +44,8 @@ def thing_in_front(rng: Rng, joints: Float[Array, "21 3"]) -> Mesh:
     R = Rotation.from_quat(rng.standard_normal(4)).as_matrix()
     if rng.random() < FROM_CATALOGUE:
         thing = catalogue()[rng.integers(len(catalogue()))]
+        while thing.distance((joints - centre) @ R).min() < CLEAR and centre[2] > CLOSEST:
+            centre = 0.93 * centre
         nearest = (thing.verts @ R.T)[:, 2].min()
         return thing.mesh(R, centre * max(1, (CLOSEST - nearest) / centre[2]))
     sizes = np.exp(rng.uniform(np.log(0.008), np.log(0.05), 3))

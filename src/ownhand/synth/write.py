@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -183,19 +184,20 @@ def _by_ray(folder: Path, plan: Plan, shards: list[int], address: str, workers: 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
+        from ray.exceptions import RayError, RayTaskError
     except ImportError:
         raise ValueError("a cluster needs Ray: pip install 'ownhand[ray]'") from None
     options: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
-    ray.init(address=address, log_to_driver=False, logging_level="warning", **options)
+    ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **options)
     try:
         task = ray.remote(num_cpus=1, max_retries=KILLS)(_make_shard_in_one_thread)
         waiting = [task.remote(folder, plan, shard) for shard in shards]
         while waiting:
             done, waiting = ray.wait(waiting)
             yield from ray.get(done)
-    except ray.exceptions.RayTaskError as error:
+    except RayTaskError as error:
         raise error.cause from None
-    except ray.exceptions.RayError as error:
+    except RayError as error:
         raise OSError(f"the cluster at {address} failed: {error}; the same command continues") from error
     finally:
         ray.shutdown()
