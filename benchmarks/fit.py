@@ -33,7 +33,7 @@ from ownhand.hand.joint_chain import JointChain
 from ownhand.hand.limits import JointLimits
 from ownhand.hand.model import HandModel, HandPose, ShapedHand
 from ownhand.hand.pose_prior import PosePrior, stacked_rotations
-from ownhand.synth.poses import sample_poses
+from ownhand.synth.poses.mixture import sample_poses
 
 CAMERA = Camera(K=torch.tensor([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), size=(480, 640))
 

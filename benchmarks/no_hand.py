@@ -16,9 +16,9 @@ import tyro
 from PIL import Image, ImageDraw
 
 from ownhand.pipeline import load
-from ownhand.synth.backgrounds import background
-from ownhand.synth.devices import Device
-from ownhand.synth.effects import draw_exposure, photographed
+from ownhand.synth.surroundings.backgrounds import background
+from ownhand.synth.surroundings.devices import Device
+from ownhand.synth.surroundings.effects import draw_exposure, photographed
 from ownhand.views import View
 
 SEED, SIZE, BATCH = 900_000, 128, 50

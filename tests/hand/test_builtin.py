@@ -9,8 +9,8 @@ import torch
 from ownhand.hand.builtin import nail_mask, open_hand
 from ownhand.hand.kinematics import forward_kinematics
 from ownhand.hand.model import HandPose
-from ownhand.synth.population import draw_people
-from ownhand.synth.poses import sample_poses
+from ownhand.synth.people.population import draw_people
+from ownhand.synth.poses.mixture import sample_poses
 
 # Buryanov & Kotiuk 2010, thumb to little [mm]; 4 mm of pulp on the last.
 BONES = torch.tensor(

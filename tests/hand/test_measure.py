@@ -15,7 +15,7 @@ from ownhand.hand.measure import (
     survey_measurements,
     width_mm,
 )
-from ownhand.synth.population import draw_people
+from ownhand.synth.people.population import draw_people
 
 
 @pytest.fixture(scope="module")

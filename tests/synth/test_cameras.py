@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ownhand.hand.builtin import open_hand
-from ownhand.synth import cameras
-from ownhand.synth.cameras import KINDS, clip_cameras, draw_camera, draw_rig
-from ownhand.synth.devices import FILLS, Device, Lens
+from ownhand.synth.surroundings import cameras
+from ownhand.synth.surroundings.cameras import KINDS, clip_cameras, draw_camera, draw_rig
+from ownhand.synth.surroundings.devices import FILLS, Device, Lens
 
 SIZE = 96
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ownhand.synth.devices import Device
-from ownhand.synth.effects import Exposure, _noise, _tone, draw_exposure, photographed
+from ownhand.synth.surroundings.devices import Device
+from ownhand.synth.surroundings.effects import Exposure, _noise, _tone, draw_exposure, photographed
 
 SIZE = 64
 PHONE = Device(kind="phone", frame=(-200, -100, 200, 200), pixels=3)

@@ -10,10 +10,10 @@ from ownhand.hand.limits import JointLimits
 from ownhand.hand.model import HandPose
 from ownhand.render import Surface, signed_distance
 from ownhand.structs import given
-from ownhand.synth.contact import penetration
-from ownhand.synth.digits import Digits
-from ownhand.synth.grasps import grasps
-from ownhand.synth.population import draw_people
+from ownhand.synth.people.population import draw_people
+from ownhand.synth.poses.contact import penetration
+from ownhand.synth.things.digits import Digits
+from ownhand.synth.things.grasps import grasps
 
 COUNT = 40
 

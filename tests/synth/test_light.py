@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from ownhand.geometry.camera import Camera
 from ownhand.render import Ambient, Light, Material, Mesh, Scene, Surface, render
 from ownhand.render.scene import harmonics, panorama_directions
-from ownhand.synth.light import MOODS, draw_light
+from ownhand.synth.surroundings.light import MOODS, draw_light
 
 
 def test_turned_light_is_that_of_a_turned_panorama():

@@ -6,9 +6,9 @@ import roma
 import torch
 
 from ownhand.hand.builtin import open_hand
-from ownhand.synth.contact import DEEPEST, open_hand_limits, penetration
-from ownhand.synth.motion import RATE, SHIFT, TURN, hand_path, pose_path
-from ownhand.synth.population import draw_people
+from ownhand.synth.people.population import draw_people
+from ownhand.synth.poses.contact import DEEPEST, open_hand_limits, penetration
+from ownhand.synth.poses.motion import RATE, SHIFT, TURN, hand_path, pose_path
 
 FRAMES = 60
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ownhand.render import Surface, signed_distance
-from ownhand.synth.objects import CARD, CARD_CORNER, catalogue
-from ownhand.synth.preshapes import PRESHAPES
+from ownhand.synth.things.objects import CARD, CARD_CORNER, catalogue
+from ownhand.synth.things.preshapes import PRESHAPES
 
 THINGS = pytest.mark.parametrize("thing", catalogue(), ids=lambda thing: thing.name)
 

@@ -7,7 +7,7 @@ import torch
 from ownhand.geometry.meshes import face_normals
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.measure import survey_measurements
-from ownhand.synth.population import draw_people, draw_person
+from ownhand.synth.people.population import draw_people, draw_person
 
 # ANSUR II: hand length, palm length, breadth, circumference, wrist circumference [mm]; women, men.
 MEANS = np.array([[181.1, 108.7, 78.2, 186.6, 154.8], [193.3, 116.5, 88.3, 212.3, 175.9]])

@@ -9,10 +9,10 @@ from ownhand.hand.anatomy import FLEXION, joint_limits, rotations_from_angles
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandPose
 from ownhand.render import Surface, signed_distance
-from ownhand.synth import hand_shapes
-from ownhand.synth.contact import DEEPEST, open_hand_limits, penetration, repaired, unmoved
-from ownhand.synth.population import draw_people
-from ownhand.synth.poses import parts, sample_angles, sample_poses, shape_angles, touching_poses
+from ownhand.synth.people.population import draw_people
+from ownhand.synth.poses import hand_shapes
+from ownhand.synth.poses.contact import DEEPEST, open_hand_limits, penetration, repaired, unmoved
+from ownhand.synth.poses.mixture import parts, sample_angles, sample_poses, shape_angles, touching_poses
 from ownhand.synth.posing import natural_poses
 
 TABLES = ("LETTERS", "DIGITS", "GESTURES", "FISTS", "PINCHES", "GRASPS")

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from ownhand.synth.covers import gloved, plastered
-from ownhand.synth.looks import draw_look
-from ownhand.synth.outfit import Glove, Plaster
-from ownhand.synth.population import draw_person
-from ownhand.synth.skin import paint, skin_texture
-from ownhand.synth.skin_map import part_labels, skin_map
-from ownhand.synth.skin_noise import Noise
-from ownhand.synth.tones import MONK, lab_from_linear, linear_from_lab, nearest_tone
+from ownhand.synth.people.covers import gloved, plastered
+from ownhand.synth.people.looks import draw_look
+from ownhand.synth.people.outfit import Glove, Plaster
+from ownhand.synth.people.population import draw_person
+from ownhand.synth.people.skin import paint, skin_texture
+from ownhand.synth.people.skin_map import part_labels, skin_map
+from ownhand.synth.people.skin_noise import Noise
+from ownhand.synth.people.tones import MONK, lab_from_linear, linear_from_lab, nearest_tone
 
 SIZE = 128
 

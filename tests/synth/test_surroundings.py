@@ -6,8 +6,10 @@ import torch
 from PIL import Image
 
 from ownhand.hand.builtin import open_hand
-from ownhand.synth import backgrounds, scene, things
-from ownhand.synth.forearm import bent, direction, draw_bend, hand_verts
+from ownhand.synth import scene
+from ownhand.synth.people.forearm import bent, direction, draw_bend, hand_verts
+from ownhand.synth.surroundings import backgrounds
+from ownhand.synth.things import loose as things
 
 
 def test_backgrounds_differ_and_repeat():

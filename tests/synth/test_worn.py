@@ -8,14 +8,14 @@ from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandPose
 from ownhand.render import Texture
 from ownhand.structs import given
-from ownhand.synth import forearm
-from ownhand.synth.jewellery import rings
-from ownhand.synth.population import draw_person
+from ownhand.synth.people import forearm
+from ownhand.synth.people.jewellery import rings
+from ownhand.synth.people.population import draw_person
+from ownhand.synth.people.skin_map import part_labels
+from ownhand.synth.people.tubes import finger_loop, forearm_loops
+from ownhand.synth.people.worn import hand_material, worn
 from ownhand.synth.posing import bent_hands
-from ownhand.synth.skin_map import part_labels
-from ownhand.synth.tubes import finger_loop, forearm_loops
 from ownhand.synth.world import World
-from ownhand.synth.worn import hand_material, worn
 
 SEED = 5
 

@@ -11,7 +11,7 @@ import torch
 
 from ownhand.hand.anatomy import anatomical_axes
 from ownhand.hand.builtin import model_from
-from ownhand.synth.poses import sample_poses
+from ownhand.synth.poses.mixture import sample_poses
 from tools.build_hand import asset
 from tools.build_hand.correctives import JOINTS_PER_VERTEX, explained, fit_correctives
 from tools.build_hand.cut import cut_hand

@@ -10,8 +10,8 @@ from ownhand.hand.measure import SURVEY, survey_measurements
 from ownhand.hand.model import HandModel
 from ownhand.hand.skeleton import FINGERS
 from ownhand.structs import given
-from ownhand.synth.population import draw_people
-from ownhand.synth.poses import sample_poses
+from ownhand.synth.people.population import draw_people
+from ownhand.synth.poses.mixture import sample_poses
 from tools.build_hand.rig import BONES, PULP
 from tools.build_hand.survey import CORRELATIONS, MEANS, SDS, SEXES
 from tools.build_hand.unfold import agreement, bend, normals

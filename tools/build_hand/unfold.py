@@ -18,7 +18,7 @@ from ownhand.hand.anatomy import joint_limits, rotations_from_angles
 from ownhand.hand.kinematics import forward_kinematics
 from ownhand.hand.model import HandModel
 from ownhand.structs import given
-from ownhand.synth.poses import sample_angles, sample_poses
+from ownhand.synth.poses.mixture import sample_angles, sample_poses
 
 FOLLOWS = 0.02  # a face follows the bones that have this weight at one of its corners
 MARGIN = 0.13  # least agreement of a face with its bones that is asked for: 1 is as at rest, 0 is a fold

@@ -17,16 +17,16 @@ from ownhand.hand.model import HandPose
 from ownhand.render import Ambient, Light, Mesh, Picture, Scene, Surface, render
 from ownhand.structs import given
 from ownhand.synth import scene
-from ownhand.synth.backgrounds import background
-from ownhand.synth.cameras import KINDS
-from ownhand.synth.effects import draw_exposure, photographed
-from ownhand.synth.light import dimmed, draw_light, metered
+from ownhand.synth.people.skin import skin_texture
+from ownhand.synth.people.skin_map import part_labels
+from ownhand.synth.people.tones import skin_colour
+from ownhand.synth.people.worn import hand_material, worn
 from ownhand.synth.shots import Shot, shot
-from ownhand.synth.skin import skin_texture
-from ownhand.synth.skin_map import part_labels
-from ownhand.synth.tones import skin_colour
+from ownhand.synth.surroundings.backgrounds import background
+from ownhand.synth.surroundings.cameras import KINDS
+from ownhand.synth.surroundings.effects import draw_exposure, photographed
+from ownhand.synth.surroundings.light import dimmed, draw_light, metered
 from ownhand.synth.world import World
-from ownhand.synth.worn import hand_material, worn
 
 Array = np.ndarray
 Rng = np.random.Generator

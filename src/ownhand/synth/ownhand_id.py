@@ -20,8 +20,8 @@ from torch import Tensor
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.sample import Taken
 from ownhand.structs import given
-from ownhand.synth.cameras import KINDS
 from ownhand.synth.shots import shot
+from ownhand.synth.surroundings.cameras import KINDS
 from ownhand.synth.world import World
 
 Array = np.ndarray

@@ -19,11 +19,11 @@ from ownhand.hand.anatomy import ABDUCTION
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandModel
 from ownhand.structs import given
-from ownhand.synth import forearm
-from ownhand.synth.contact import DEEPEST, repaired, unmoved
-from ownhand.synth.grasps import Grasp, grasps
-from ownhand.synth.motion import pose_path
-from ownhand.synth.poses import touching_poses
+from ownhand.synth.people import forearm
+from ownhand.synth.poses.contact import DEEPEST, repaired, unmoved
+from ownhand.synth.poses.mixture import touching_poses
+from ownhand.synth.poses.motion import pose_path
+from ownhand.synth.things.grasps import Grasp, grasps
 from ownhand.synth.world import World
 
 Array = np.ndarray

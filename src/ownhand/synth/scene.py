@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from ownhand.geometry.camera import Camera
 from ownhand.render import Material, Texture
 from ownhand.render.colour import srgb_from_linear
-from ownhand.synth.tones import skin_colour
+from ownhand.synth.people.tones import skin_colour
 
 Array = np.ndarray
 Rng = np.random.Generator

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from ownhand.hand.builtin import open_hand
 from ownhand.render import Material, Mesh, Surface
 from ownhand.structs import given
-from ownhand.synth.forearm import LENGTH
+from ownhand.synth.people.forearm import LENGTH
 from ownhand.synth.posing import BentHand
 
 Array = np.ndarray

@@ -19,14 +19,16 @@ from ownhand.data.sample import CLIP, RIG, SINGLE
 from ownhand.geometry.camera import Camera
 from ownhand.render import Mesh
 from ownhand.render.queries import blocked
-from ownhand.synth import cameras, scene, second_hand, things
-from ownhand.synth.devices import Device
-from ownhand.synth.forearm import LENGTH
-from ownhand.synth.motion import hand_path
-from ownhand.synth.objects import catalogue
-from ownhand.synth.population import Person
+from ownhand.synth import scene, second_hand
+from ownhand.synth.people.forearm import LENGTH
+from ownhand.synth.people.population import Person
+from ownhand.synth.people.skin import skin_texture
+from ownhand.synth.poses.motion import hand_path
 from ownhand.synth.posing import BLOCK, BentHand, bent_hands, moving_hand
-from ownhand.synth.skin import skin_texture
+from ownhand.synth.surroundings import cameras
+from ownhand.synth.surroundings.devices import Device
+from ownhand.synth.things import loose as things
+from ownhand.synth.things.objects import catalogue
 from ownhand.synth.world import World
 
 Array = np.ndarray

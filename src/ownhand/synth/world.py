@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ownhand.synth.population import Person, draw_person
+from ownhand.synth.people.population import Person, draw_person
 
 VERSION = 4
 """Counts changes to what a (world, index) shows."""

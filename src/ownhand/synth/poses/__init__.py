@@ -1,0 +1,1 @@
+"""How hands stand and move, without sinking into themselves."""

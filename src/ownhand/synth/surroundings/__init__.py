@@ -1,0 +1,1 @@
+"""Light, cameras and what they do to pictures, and what is behind."""
