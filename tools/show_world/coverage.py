@@ -13,10 +13,10 @@ from ownhand.hand.anatomy import FLEXION
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.measure import length_mm
 from ownhand.hand.skeleton import FINGERS
-from ownhand.synth.cameras import KINDS
-from ownhand.synth.contact import open_hand_limits
-from ownhand.synth.objects import catalogue
+from ownhand.synth.poses.contact import open_hand_limits
 from ownhand.synth.shots import Shot, shot
+from ownhand.synth.surroundings.cameras import KINDS
+from ownhand.synth.things.objects import catalogue
 from ownhand.synth.world import World
 from tools.show_world.charts import Page
 

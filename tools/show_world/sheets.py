@@ -12,22 +12,23 @@ from torch import Tensor
 
 from ownhand.hand.builtin import open_hand
 from ownhand.structs import given
-from ownhand.synth import hand_shapes, scene
-from ownhand.synth.backgrounds import PICTURES_PER_CANVAS, WINDOW, background, canvas
-from ownhand.synth.cameras import KINDS
-from ownhand.synth.digits import Digits
-from ownhand.synth.forearm import hand_verts
+from ownhand.synth import scene
 from ownhand.synth.generator import Generator
-from ownhand.synth.grasps import Grasp, draw, solved
-from ownhand.synth.hand_shapes import HandShape
-from ownhand.synth.light import MOODS, dimmed, draw_light, metered
-from ownhand.synth.motion import RATE, pose_path
-from ownhand.synth.objects import catalogue
-from ownhand.synth.population import Person
-from ownhand.synth.preshapes import PRESHAPES
+from ownhand.synth.people.forearm import hand_verts
+from ownhand.synth.people.population import Person
+from ownhand.synth.people.tones import skin_colour
+from ownhand.synth.poses import hand_shapes
+from ownhand.synth.poses.hand_shapes import HandShape
+from ownhand.synth.poses.motion import RATE, pose_path
 from ownhand.synth.shots import shot
-from ownhand.synth.thing import Hold, Thing
-from ownhand.synth.tones import skin_colour
+from ownhand.synth.surroundings.backgrounds import PICTURES_PER_CANVAS, WINDOW, background, canvas
+from ownhand.synth.surroundings.cameras import KINDS
+from ownhand.synth.surroundings.light import MOODS, dimmed, draw_light, metered
+from ownhand.synth.things.digits import Digits
+from ownhand.synth.things.grasps import Grasp, draw, solved
+from ownhand.synth.things.objects import catalogue
+from ownhand.synth.things.preshapes import PRESHAPES
+from ownhand.synth.things.thing import Hold, Thing
 from ownhand.synth.world import World
 from tools.show_world import studio
 from tools.show_world.paper import Cell, beside, in_rows, pixels, sheet

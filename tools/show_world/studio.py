@@ -16,14 +16,15 @@ from ownhand.hand.anatomy import rotations_from_angles
 from ownhand.hand.builtin import open_hand
 from ownhand.render import Ambient, Light, Mesh, Scene, Surface, render
 from ownhand.structs import given
-from ownhand.synth import forearm, scene
-from ownhand.synth.contact import repaired, unmoved
-from ownhand.synth.hand_shapes import HandShape
-from ownhand.synth.population import Person
-from ownhand.synth.poses import parts, shape_angles
-from ownhand.synth.skin import skin_texture
-from ownhand.synth.skin_map import part_labels
-from ownhand.synth.worn import hand_material, worn
+from ownhand.synth import scene
+from ownhand.synth.people import forearm
+from ownhand.synth.people.population import Person
+from ownhand.synth.people.skin import skin_texture
+from ownhand.synth.people.skin_map import part_labels
+from ownhand.synth.people.worn import hand_material, worn
+from ownhand.synth.poses.contact import repaired, unmoved
+from ownhand.synth.poses.hand_shapes import HandShape
+from ownhand.synth.poses.mixture import parts, shape_angles
 
 Array = np.ndarray
 Lit = tuple[tuple[Light, ...], Ambient]
