@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 
 import numpy as np
@@ -15,6 +16,8 @@ from ownhand.structs import given
 from ownhand.synth import scene
 from ownhand.synth.generator import Generator
 from ownhand.synth.people.forearm import hand_verts
+from ownhand.synth.people.looks import Look
+from ownhand.synth.people.outfit import Outfit
 from ownhand.synth.people.population import Person
 from ownhand.synth.people.tones import skin_colour
 from ownhand.synth.poses import hand_shapes
@@ -57,41 +60,58 @@ def people() -> Image.Image:
 
 
 def worn() -> Image.Image:
-    """The first people who have what few people have, from the back and, where it matters, the palm."""
+    """The back of the first person's hand with what few people have."""
     world, cells = World(seed=SEED), []
-    wanted = {
-        "rings": lambda p: len(p.outfit.rings) >= 2,
-        "stone": lambda p: any(ring.stone for ring in p.outfit.rings),
-        "watch": lambda p: p.outfit.wrist and p.outfit.wrist.kind == "watch" and not p.outfit.sleeve,
-        "bangle": lambda p: p.outfit.wrist and p.outfit.wrist.kind == "bangle" and not p.outfit.sleeve,
-        "polish": lambda p: p.look.polish is not None and not p.outfit.long_nails and not p.outfit.glove,
-        "long nails": lambda p: p.outfit.long_nails,
-        "tattoos": lambda p: p.look.tattoos >= 2 and p.look.tone < 6 and not p.outfit.glove,
-        "hair": lambda p: (
-            p.look.hair > 14 and p.look.hair_colour.mean() < 0.05 and p.look.tone < 5 and not p.outfit.glove
-        ),
-        "old, veins": lambda p: p.look.veins > 0.6 and p.age > 65 and p.look.tone < 6 and not p.outfit.glove,
-        "freckles": lambda p: p.look.freckles > 0.6 and p.look.tone < 4 and not p.outfit.glove,
-        "vitiligo": lambda p: p.look.vitiligo and p.look.tone > 4 and not p.outfit.glove,
-        "eczema": lambda p: p.look.eczema and p.look.tone < 5 and not p.outfit.glove,
-        "plaster": lambda p: p.outfit.plaster and not p.outfit.plaster.gauze,
-        "bandage": lambda p: p.outfit.plaster and p.outfit.plaster.gauze,
-        "knitted glove": lambda p: p.outfit.glove and p.outfit.glove.kind == "knit" and not p.outfit.glove.fingerless,
-        "fingerless glove": lambda p: p.outfit.glove and p.outfit.glove.fingerless,
-        "latex glove": lambda p: p.outfit.glove and p.outfit.glove.kind == "latex",
-        "leather glove": lambda p: p.outfit.glove and p.outfit.glove.kind == "leather",
-        "striped sleeve": lambda p: p.outfit.sleeve and p.outfit.sleeve.pattern == "striped",
-        "checked sleeve": lambda p: p.outfit.sleeve and p.outfit.sleeve.pattern == "checked",
-    }
-    for label, has in wanted.items():
-        person = next(p for p in map(world.person, count()) if has(p))
+    for label, has in RARE.items():
+        person = next(p for p in map(world.person, count()) if has(p.look, p.outfit))
         meshes = studio.skin_mesh(person, studio.posed(person, FLAT), dressed=True)
-        middle = np.array([meshes[0].verts[:, 0].max() - 0.112, 0.012, 0.0])
+        middle = np.array([meshes[0].verts[:, 0].max() - 0.118, 0.012, 0.0])
         R = studio.turned(studio.BACK, across=12, up=8)
-        cells.append(
-            Cell(studio.portrait(meshes, R, (190, 146), middle=middle, side=0.25), f"{label} ({person.number})")
-        )
+        view = studio.portrait(meshes, R, (205, 142), middle=middle, side=0.255)
+        cells.append(Cell(view, f"{label} ({person.number})"))
     return sheet(in_rows(cells, 10))
+
+
+def _has_glove(kind: str, fingerless: bool = False) -> Callable[[Look, Outfit], bool]:
+    return lambda look, outfit: (
+        outfit.glove is not None and outfit.glove.kind == kind and outfit.glove.fingerless == fingerless
+    )
+
+
+def _has_sleeve(pattern: str) -> Callable[[Look, Outfit], bool]:
+    return lambda look, outfit: (
+        outfit.sleeve is not None
+        and outfit.sleeve.pattern == pattern
+        and np.ptp(outfit.sleeve.colours, axis=0).max() > 0.2
+    )
+
+
+def _has_around_wrist(kind: str) -> Callable[[Look, Outfit], bool]:
+    return lambda look, outfit: outfit.wrist is not None and outfit.wrist.kind == kind and outfit.sleeve is None
+
+
+RARE: dict[str, Callable[[Look, Outfit], bool]] = {
+    "old, veins": lambda look, outfit: look.veins > 0.6 and look.age > 70 and look.tone < 7 and not outfit.long_nails,
+    "hair": lambda look, outfit: look.hair > 18 and look.hair_colour.max() < 0.03 and look.tone < 5,
+    "freckles": lambda look, outfit: look.freckles > 0.6 and look.tone < 5,
+    "vitiligo": lambda look, outfit: look.vitiligo and look.tone > 4,
+    "eczema": lambda look, outfit: look.eczema and look.tone < 5,
+    "tattoos": lambda look, outfit: look.tattoos > 1 and look.tone < 6,
+    "polish": lambda look, outfit: look.polish is not None and not outfit.long_nails and not look.vitiligo,
+    "long nails": lambda look, outfit: outfit.long_nails > 0.005,
+    "rings": lambda look, outfit: len(outfit.rings) > 2,
+    "stone": lambda look, outfit: any(ring.stone for ring in outfit.rings),
+    "watch": _has_around_wrist("watch"),
+    "bangle": _has_around_wrist("bangle"),
+    "plaster": lambda look, outfit: outfit.plaster is not None and not outfit.plaster.gauze,
+    "bandage": lambda look, outfit: outfit.plaster is not None and outfit.plaster.gauze,
+    "knitted glove": _has_glove("knit"),
+    "fingerless glove": _has_glove("knit", fingerless=True),
+    "latex glove": _has_glove("latex"),
+    "leather glove": _has_glove("leather"),
+    "striped sleeve": _has_sleeve("striped"),
+    "checked sleeve": _has_sleeve("checked"),
+}
 
 
 def poses() -> Image.Image:
@@ -139,7 +159,7 @@ def _alone(thing: Thing) -> Picture:
     extent = np.ptp(thing.verts, axis=0)
     stands = extent[2] >= extent[:2].max()
     upright = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]) if stands else np.diag([1.0, -1, -1])
-    R = studio.turned(upright, across=25 if stands else 0, up=-20 if stands else -40, along=0 if stands else -25)
+    R = studio.turned(upright, across=-15 if stands else 0, up=-20 if stands else -40, along=0 if stands else -25)
     mesh = thing.mesh(np.eye(3), np.zeros(3))
     middle = (thing.verts.min(0) + thing.verts.max(0)) / 2
     return studio.portrait([mesh], R, (SMALL, SMALL), middle=middle, side=1.2 * float(np.linalg.norm(extent)))
@@ -154,7 +174,7 @@ def _held(thing: Thing, way: int, place: int) -> Cell:
     where = PRESHAPES[hold.grasp].where
     R = studio.turned(studio.PALM, across=30 if where == "palm" else 55, up=-15)
     middle = 0.6 * np.array([0.08, 0.005, -0.02]) + 0.4 * held.verts.mean(0)
-    side = 0.26 + 0.5 * max(0, float(np.ptp(thing.verts, axis=0).max()) - 0.16)
+    side = 0.25 + 0.7 * max(0.0, float(np.ptp(thing.verts, axis=0).max()) - 0.13)
     return Cell(studio.portrait([*meshes, held], R, (SMALL + 16, SMALL), middle=middle, side=side), hold.grasp)
 
 
