@@ -105,10 +105,9 @@ class Generator:
         if "behind" in self.world.without:
             return np.broadcast_to(self._rng(seen.view, _BEHIND).uniform(0.02, 0.9, 3), (self.size, self.size, 3))
         rng = self._rng(seen.scene if seen.kind == CLIP else seen.view, _BEHIND)
-        folder = self.behind if self.behind is not None and rng.random() < 0.5 else None
         if seen.kind == CLIP:
-            return _piece(background(self.world.seed, seen.scene[0], 2 * self.size, rng, folder), seen)
-        return background(self.world.seed, index, self.size, rng, folder)
+            return _piece(background(self.world.seed, seen.scene[0], 2 * self.size, rng, self.behind), seen)
+        return background(self.world.seed, index, self.size, rng, self.behind)
 
     def _drawn(self, seen: Shot, behind: Float[Array, "size size 3"]) -> Picture:
         rng = self._rng(seen.scene, _WORN)
