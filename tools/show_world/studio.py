@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -14,13 +13,13 @@ from torch import Tensor
 from ownhand.geometry.camera import Camera
 from ownhand.hand.anatomy import rotations_from_angles
 from ownhand.hand.builtin import open_hand
-from ownhand.render import Ambient, Light, Mesh, Scene, Surface, render
+from ownhand.render import Ambient, Light, Mesh, Scene, render
 from ownhand.structs import given
 from ownhand.synth import scene
 from ownhand.synth.people import forearm
 from ownhand.synth.people.population import Person
 from ownhand.synth.people.skin import skin_texture
-from ownhand.synth.people.skin_map import part_labels
+from ownhand.synth.people.skin_map import skin_surface
 from ownhand.synth.people.worn import hand_material, worn
 from ownhand.synth.poses.contact import repaired, unmoved
 from ownhand.synth.poses.hand_shapes import HandShape
@@ -62,7 +61,7 @@ def skin_mesh(person: Person, R_parent_joint: Float[Tensor, "15 3 3"], *, dresse
     )[0].numpy()
     rng = np.random.default_rng(person.number)
     material = hand_material(person, skin_texture(person, 512), rng)
-    skin = Mesh(verts=verts, surface=_surface(), material=material)
+    skin = Mesh(verts=verts, surface=skin_surface(), material=material)
     return [skin, *(worn(person, verts, rng) if dressed else [])]
 
 
@@ -95,15 +94,3 @@ def portrait(
     lights, around = light or ((LAMP,), AROUND)
     drawn = render(Scene(meshes=moved, lights=lights, ambient=around), camera, samples=SAMPLES)
     return scene.developed(drawn.over(np.broadcast_to(np.float32(WALL), (*size, 3)) if behind is None else behind))
-
-
-@lru_cache(maxsize=1)
-def _surface() -> Surface:
-    model = open_hand(forearm=True)
-    return Surface(
-        faces=model.faces.numpy(),
-        uv=given(model.uv, "texture coordinates").numpy(),
-        uv_faces=given(model.uv_faces, "texture coordinates").numpy(),
-        labels=part_labels(len(open_hand().faces)),
-        rest=model.template.numpy(),
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,10 @@ from jaxtyping import Float, UInt8
 from ownhand.data.sample import CLIP, SINGLE, HandSample, Taken
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandPose
-from ownhand.render import Ambient, Light, Mesh, Picture, Scene, Surface, render
-from ownhand.structs import given
+from ownhand.render import Ambient, Light, Mesh, Picture, Scene, render
 from ownhand.synth import scene
 from ownhand.synth.people.skin import skin_texture
-from ownhand.synth.people.skin_map import part_labels
+from ownhand.synth.people.skin_map import skin_surface
 from ownhand.synth.people.tones import skin_colour
 from ownhand.synth.people.worn import hand_material, worn
 from ownhand.synth.shots import Shot, shot
@@ -126,9 +124,9 @@ class Generator:
     def _body(self, seen: Shot, verts: Float[Array, "verts 3"], rng: Rng) -> list[Mesh]:
         """Hand and forearm, and what they wear."""
         if "people" in self.world.without:
-            return [Mesh(verts=verts, surface=_skin_surface(), material=scene.plain_skin(seen.person.look.tone))]
+            return [Mesh(verts=verts, surface=skin_surface(), material=scene.plain_skin(seen.person.look.tone))]
         texture = skin_texture(seen.person, 256 if self.size < 160 else 512)
-        skin = Mesh(verts=verts, surface=_skin_surface(), material=hand_material(seen.person, texture, rng))
+        skin = Mesh(verts=verts, surface=skin_surface(), material=hand_material(seen.person, texture, rng))
         return [skin, *([] if "forearm" in self.world.without else worn(seen.person, verts, rng))]
 
     def _light(self, seen: Shot, verts: Array, behind: Array) -> tuple[tuple[Light, ...], Ambient]:
@@ -166,15 +164,3 @@ def _moved(mesh: Mesh, R: Float[Array, "3 3"], t: Float[Array, "3"]) -> Mesh:
 
 def _tensor(values: Array) -> torch.Tensor:
     return torch.from_numpy(np.asarray(values, np.float32))
-
-
-@lru_cache(maxsize=1)
-def _skin_surface() -> Surface:
-    model = open_hand(forearm=True)
-    return Surface(
-        faces=model.faces.numpy(),
-        uv=given(model.uv, "texture coordinates").numpy(),
-        uv_faces=given(model.uv_faces, "texture coordinates").numpy(),
-        labels=part_labels(len(open_hand().faces)),
-        rest=model.template.numpy(),
-    )

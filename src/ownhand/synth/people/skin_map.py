@@ -112,6 +112,19 @@ def joint_frames() -> tuple[Float[Array, "16 3"], Float[Array, "16 3 3"]]:
     return (model.joint_regressor @ model.template).numpy(), axes
 
 
+@lru_cache(maxsize=1)
+def skin_surface() -> Surface:
+    """The open hand with its forearm; faces have the labels of `part_labels`."""
+    model = open_hand(forearm=True)
+    return Surface(
+        faces=model.faces.numpy(),
+        uv=given(model.uv, "texture coordinates").numpy(),
+        uv_faces=given(model.uv_faces, "texture coordinates").numpy(),
+        labels=part_labels(len(open_hand().faces)),
+        rest=model.template.numpy(),
+    )
+
+
 @lru_cache(maxsize=4)
 def skin_map(size: int) -> SkinMap:
     """Lay the mean hand out over a texture of `size` x `size`."""

@@ -64,8 +64,8 @@ def pigment_marks(rng: Rng, look: Look, surface: SkinMap, noise: Noise) -> Array
     count = rng.poisson(50 * old * rng.uniform(0.1, 1))
     out += spots(scattered(rng, count), rng.uniform(0.08, 0.4, count), rng.uniform(0.001, 0.003, count), surface)
     if look.freckles:
-        field = 0.7 * noise("mottle") + 0.7 * noise("grain") + 0.4 * noise("blotch")
-        out += 0.5 * look.freckles * np.clip(field - 1.25 + 0.5 * look.freckles, 0, 0.8) * np.exp(-0.35 * look.tone / 5)
+        field = 0.4 * noise("mottle") + 0.9 * noise("grain") + 0.3 * noise("blotch")
+        out += 0.3 * look.freckles * np.clip(field - 1.3 + 0.4 * look.freckles, 0, 0.8) * np.exp(-0.35 * look.tone / 5)
     return out * surface.dorsal
 
 
