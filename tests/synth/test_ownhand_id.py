@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ownhand.commands import make_benchmark
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.sample import Taken
 from ownhand.synth import ownhand_id
@@ -50,6 +51,18 @@ def test_a_folder_says_what_its_pictures_are(tmp_path, monkeypatch):
     stored = list(stored_records("val", ShardDataset(tmp_path, fields=())))
     assert len(stored) == 12
     assert differences(stored, list(drawn_records("val", [0, 1]))) == []
+
+
+def test_the_command_accepts_the_benchmark_and_nothing_else(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(WORLDS, "val", replace(WORLDS["val"], singles=2, clip=0, rig=0))
+    monkeypatch.setitem(PEOPLE, "val", 1)
+    right = list(drawn_records("val", [0]))
+    monkeypatch.setattr(ownhand_id, "manifest", lambda part: right)
+    make_benchmark(tmp_path, ["val"], size=32, workers=1, ray=None)
+    assert "is OwnHand-ID 1: all labels are those of the manifest" in capsys.readouterr().out
+    right[1] |= {"visible": 0}
+    with pytest.raises(ValueError, match=r"not OwnHand-ID 1: 1 of 2 pictures differ.*picture 1 of val was decided"):
+        make_benchmark(tmp_path, ["val"], size=32, workers=1, ray=None)
 
 
 def test_no_two_parts_share_people():
