@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ownhand.data.dataset import ShardDataset
-from ownhand.data.sample import Taken
+from ownhand.data.sample import CLIP, Taken
 from ownhand.structs import given
 from ownhand.synth.shots import shot
 from ownhand.synth.surroundings.cameras import KINDS
@@ -124,8 +124,8 @@ def split(setup: str, subject: Int[Tensor, "n"], taken: Taken) -> dict[str, Int[
     Setup s1 needs none: its parts are people apart from the beginning.
 
     Args:
-        setup: s0 holds out instants (15 % for test, 5 % for val), s2 kinds of camera, s3 held things; with empty hands
-            s3 trains.
+        setup: s0 holds out instants and whole clips (15 % for test, 5 % for val), s2 kinds of camera, s3 held things;
+            with empty hands s3 trains.
         subject: Number of the person in each picture.
         taken: How it was taken.
 
@@ -133,7 +133,7 @@ def split(setup: str, subject: Int[Tensor, "n"], taken: Taken) -> dict[str, Int[
         ValueError: No such setup.
     """
     if setup == "s0":
-        lot = _hashed(subject, taken.instant) % 20
+        lot = _hashed(subject, taken.instant.masked_fill(taken.kind == CLIP, -1)) % 20
         test, val = lot < 3, lot == 3
     elif setup == "s2":
         test, val = _any(taken.device, TEST_DEVICES), _any(taken.device, VAL_DEVICES)
