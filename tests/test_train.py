@@ -243,8 +243,31 @@ def test_a_stage_whose_backbone_differs_is_refused(uninterrupted, folders, tmp_p
     for ending in (".json", ".safetensors"):
         (tmp_path / f"keypoints{ending}").write_bytes((uninterrupted / f"keypoints{ending}").read_bytes())
     wider = replace(BASELINE, estimator=BASELINE.estimator | {"backbone": "resnet-18-half"})
-    with pytest.raises(ValueError, match="backbone of stage keypoints does not fit stage baseline"):
+    with pytest.raises(ValueError, match=r"the backbone of .*keypoints does not fit: backbone\."):
         run(recipe(wider), tmp_path, folders)
+
+
+@pytest.mark.parametrize("stage", FROM_BASELINE.values(), ids=FROM_BASELINE)
+def test_a_stage_whose_forerunner_is_missing_starts_from_a_trained_pipeline(stage, uninterrupted, folders, tmp_path):
+    run(recipe(stage), tmp_path, folders, start=uninterrupted)
+    ours, pipeline = weights(tmp_path / "again"), {}
+    for name in ("confidence", "keypoints") if stage.estimator["kind"] == "keypoints" else ("keypoints", "confidence"):
+        pipeline |= {key.removeprefix("estimator."): x for key, x in weights(uninterrupted / name).items()}
+    for name in ours:
+        if name.startswith(("backbone", "pose_head", "decoder")):
+            assert torch.allclose(ours[name], pipeline[name], atol=1e-6), name
+    assert len(json.loads((tmp_path / "again.json").read_text())["extra"]["start"]) == 2
+
+
+def test_a_stage_that_is_there_goes_before_the_weights_to_start_from(uninterrupted, folders, tmp_path):
+    run(recipe(replace(KEYPOINTS, **STILL)), tmp_path, folders)
+    stage = replace(FROM_BASELINE["identity"], init_from="keypoints")
+    run(recipe(stage), tmp_path, folders, start=uninterrupted)
+    first = weights(tmp_path / "keypoints")
+    assert_equal(
+        {k: v for k, v in weights(tmp_path / "again").items() if k.startswith("backbone") and v.ndim > 1},
+        {k: v for k, v in first.items() if k.startswith("backbone") and v.ndim > 1},
+    )
 
 
 def test_training_learns(folders, tmp_path):

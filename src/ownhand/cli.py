@@ -212,6 +212,7 @@ def train(
     data: tuple[Path, ...],
     val: tuple[Path, ...],
     out: Out,
+    start: Path | None = None,
     stages: tuple[str, ...] = (),
     length: float = 1.0,
     minutes: float | None = None,
@@ -227,6 +228,8 @@ def train(
             drawn meanwhile (docs/training.md).
         val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.
         out: Folder for weights, logs and checkpoints; `--weights` of the other commands takes it.
+        start: Folder with trained weights (`shipped`: those of the package) from which stages start that would start
+            from nothing, or from a stage that is not in the output folder.
         stages: Names of those to train: (trunk_1 ...) keypoints baseline identity conditioned confidence.
         length: Factor on the length of every stage.
         minutes: Stop after so long.
@@ -237,7 +240,7 @@ def train(
     from ownhand.commands import train_and_tune
 
     train_and_tune(
-        recipe, data, val, out, stages=stages, length=length, minutes=minutes, seed=seed, threads=threads,
+        recipe, data, val, out, start=start, stages=stages, length=length, minutes=minutes, seed=seed, threads=threads,
         workers=workers,
     )  # fmt: skip
 

@@ -31,7 +31,7 @@ from ownhand.hand.export import write_glb, write_mesh
 from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import measurements_mm
 from ownhand.hand.model import HandPose, mirror_pose
-from ownhand.pipeline import NETWORKS, NoHandError, Pipeline, Reconstruction, load, load_networks
+from ownhand.pipeline import NETWORKS, NoHandError, Pipeline, Reconstruction, load, load_networks, shipped_weights
 from ownhand.render.overlay import draw_mesh
 from ownhand.settings import Settings
 from ownhand.tune import tune, untuned
@@ -182,13 +182,23 @@ def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandP
 
 
 def train_and_tune(
-    recipe: str, data: Sequence[Path], val: Sequence[Path], out: Path, *, stages: Sequence[str], **options: Any
+    recipe: str,
+    data: Sequence[Path],
+    val: Sequence[Path],
+    out: Path,
+    *,
+    start: Path | None,
+    stages: Sequence[str],
+    **options: Any,
 ) -> None:
     """`ownhand train`: the stages, and once the networks of a pipeline are there, what validation people decide."""
     from ownhand.train import run
 
     _check_writable(out)
-    results = run(recipe, data=data, val=val, out=out, stages=stages or None, made_by=_provenance(), **options)
+    start = shipped_weights() if start == Path("shipped") else start
+    results = run(
+        recipe, data=data, val=val, out=out, start=start, stages=stages or None, made_by=_provenance(), **options
+    )
     for name, result in results.items():
         best = result["best"] and ", ".join(f"{key} {value:.3f}" for key, value in result["best"]["metrics"].items())
         print(f"{name}: step {result['step']} of {result['steps']}" + (f", {best}" if best else ""))

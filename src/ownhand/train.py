@@ -32,6 +32,7 @@ from ownhand.data.pictures import JoinedPictures, Pictures
 from ownhand.data.sample import HandSample
 from ownhand.estimators.base import Estimator, FeatureEstimator
 from ownhand.estimators.build import build, describe, load, save, with_confidence
+from ownhand.estimators.confidence import WithConfidence
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandModel
 from ownhand.objective import Objective, validate
@@ -47,6 +48,7 @@ def run(
     data: Sequence[str | Path],
     out: str | Path,
     val: Sequence[str | Path] = (),
+    start: str | Path | None = None,
     stages: Sequence[str] | None = None,
     hand: HandModel | None = None,
     seed: int = 0,
@@ -68,6 +70,8 @@ def run(
         data: Folders of shards, or what is to be drawn meanwhile: see `DrawnPictures.from_words`.
         out: Where weights, logs and checkpoints go.
         val: Folders of shards with other people, on which the best weights are chosen; without, the last are kept.
+        start: Folder with the weights of a pipeline. A stage starts from them where it would start from nothing, or
+            from a stage that is not in `out`.
         stages: Names of those to train; all when None.
         hand: The hand model; the open hand when None.
         seed: Of weights, order and augmentation.
@@ -113,6 +117,7 @@ def run(
         data=pictures,
         val=ShardDataset(*val) if val else None,
         out=Path(out),
+        start=None if start is None else Path(start),
         seed=seed,
         workers=workers,
         save_every=save_every,
@@ -138,6 +143,7 @@ class _Task:
     data: Pictures
     val: ShardDataset | None
     out: Path
+    start: Path | None
     seed: int
     workers: int
     save_every: int
@@ -168,8 +174,11 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
     if result.exists():
         return {"finished": True, "step": steps, "steps": steps, "best": describe(result)["extra"].get("best")}
 
+    forerunners = _forerunners(stage, task)
+    if task.start is not None:
+        about["start"] = [describe(path)["sha256"] for path in forerunners]
     torch.manual_seed(hash_seed(task.seed))
-    network = _network(stage, task).to(fabric.device)
+    network = _network(stage, task, forerunners).to(fabric.device)
     network = network.to(memory_format=torch.channels_last)  # pyright: ignore
     kept = deepcopy(network).requires_grad_(False).eval() if stage.ema else network
     model = fabric.setup_module(Objective(network, task.hand, stage.loss), move_to_device=False)
@@ -260,27 +269,37 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
     return {"finished": True, "step": steps, "steps": steps, "best": best}
 
 
-def _network(stage: Stage, task: _Task) -> Estimator:
+def _forerunners(stage: Stage, task: _Task) -> list[Path]:
+    """The weights from which a stage starts; what a later one has, an earlier one need not give."""
+    if stage.estimator["kind"] == "confidence":
+        return [task.out / stage.estimator["estimator"]]
+    here = stage.init_from and task.out / stage.init_from
+    if task.start is None or (here and here.with_suffix(".json").exists()):
+        return [here] if here else []
+    names = ["keypoints", "confidence"]  # the latter holds a baseline
+    return [task.start / name for name in (reversed(names) if stage.estimator["kind"] == "keypoints" else names)]
+
+
+def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Estimator:
     """The stage's network before its first step.
 
     Raises:
-        ValueError: A stage on which it builds is not trained, or does not fit.
+        ValueError: Weights on which it builds are not there, or do not fit.
     """
-    config = dict(stage.estimator)
+    config, sources = dict(stage.estimator), [load(path, task.hand) for path in forerunners]
     if config["kind"] == "confidence":
-        scored = load(task.out / config["estimator"], task.hand)
-        if not isinstance(scored, FeatureEstimator):
+        if not isinstance(sources[0], FeatureEstimator):
             raise ValueError(f"stage {config['estimator']} has no features that stage {stage.name} could score")
-        network = with_confidence(scored)
+        network = with_confidence(sources[0])
         network.config = replace(network.config, target=config["target"])
         return network
     network = build(config, task.hand)
-    if stage.init_from is not None:
-        _start_from(network, load(task.out / stage.init_from, task.hand), stage)
+    for path, source in zip(forerunners, sources, strict=True):
+        _start_from(network, source.estimator if isinstance(source, WithConfidence) else source, path)
     return network
 
 
-def _start_from(network: Estimator, source: Estimator, stage: Stage) -> None:
+def _start_from(network: Estimator, source: Estimator, path: Path) -> None:
     """Copy all weights that fit. One network's own decoder is another's auxiliary one."""
     theirs, ours = source.state_dict(), network.state_dict()
     for name, tensor in ours.items():
@@ -290,7 +309,7 @@ def _start_from(network: Estimator, source: Estimator, stage: Stage) -> None:
                 break
         else:
             if name.startswith("backbone."):
-                raise ValueError(f"the backbone of stage {stage.init_from} does not fit stage {stage.name}")
+                raise ValueError(f"the backbone of {path} does not fit: {name} should be {list(tensor.shape)}")
     network.load_state_dict(ours)
 
 
