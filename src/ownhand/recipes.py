@@ -103,7 +103,7 @@ class Recipe:
     Attributes:
         name: What it is called.
         stages: Each can use the results of those before.
-        precision: As Fabric calls it: `32-true`, `bf16-mixed`.
+        precision: As Fabric calls it: `32-true`, `bf16-mixed`; the latter is float32 on CPUs that cannot do it.
     """
 
     name: str

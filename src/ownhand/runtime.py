@@ -20,6 +20,14 @@ def leave_signals_to_the_parent(worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
+def precision_here(precision: str, accelerator: str) -> str:
+    """The precision as Fabric calls it; float32 where bfloat16 would be slow: on CPUs that cannot multiply in it, a
+    training step then takes some fifty times as long."""
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    slow = "bf16" in precision and on_cpu and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "32-true" if slow else precision
+
+
 @contextmanager
 def stop_requests(fabric: Fabric, minutes: float | None) -> Iterator[Callable[[], bool]]:
     """Asks whether to stop: after SIGINT or SIGTERM, or when time is up, in any of the processes."""

@@ -38,7 +38,7 @@ from ownhand.hand.model import HandModel
 from ownhand.objective import Objective, validate
 from ownhand.progress import TrainingLog
 from ownhand.recipes import Recipe, Stage, recipe_by_name
-from ownhand.runtime import leave_signals_to_the_parent, repeatable, stop_requests
+from ownhand.runtime import leave_signals_to_the_parent, precision_here, repeatable, stop_requests
 from ownhand.synth.drawn import PREFIX, DrawnPictures
 
 
@@ -104,7 +104,7 @@ def run(
         devices=processes,
         num_nodes=int(os.environ.get("WORLD_SIZE", 1)) // processes,
         strategy="ddp" if "LOCAL_WORLD_SIZE" in os.environ else "auto",
-        precision=recipe.precision,  # pyright: ignore
+        precision=precision_here(recipe.precision, accelerator),  # pyright: ignore
     )
     fabric.launch()
     pictures = _open(data, str(fabric.device) if fabric.device.type == "cuda" else "cpu")
