@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial.transform import Rotation
 from toy import toy_skeleton
 
 from ownhand.hand.skeleton import MANO_FROM_OWN
@@ -76,6 +77,37 @@ def write_mano(path: Path, arrays: dict[str, Any], **changes: Any) -> Path:
     with path.open("wb") as file:
         Python2Pickler(file, protocol=2).dump(content)
     return path
+
+
+def slow_mano(arrays, shape, global_orient, full_pose, transl) -> np.ndarray:
+    """MANO's mesh (Romero et al. 2017, eq. 2-4) in float64 and its own joint order, vertex by vertex."""
+    rest, joints, R, frames = _frames(arrays, shape, global_orient, full_pose)
+    feature = np.concatenate([(R[j] - np.eye(3)).ravel() for j in range(1, 16)])
+    verts = np.zeros_like(rest)
+    for v in range(len(rest)):
+        p = rest[v] + arrays["posedirs"][v] @ feature
+        for j in range(16):
+            verts[v] += arrays["weights"][v, j] * (frames[j][:3, :3] @ (p - joints[j]) + frames[j][:3, 3])
+    return verts + transl
+
+
+def slow_joints(arrays, shape, global_orient, full_pose, transl) -> np.ndarray:
+    """MANO's 16 joints, in its own order."""
+    *_, frames = _frames(arrays, shape, global_orient, full_pose)
+    return np.stack([frame[:3, 3] for frame in frames]) + transl
+
+
+def _frames(arrays, shape, global_orient, full_pose):
+    rest = arrays["v_template"] + arrays["shapedirs"][..., :10] @ shape
+    joints = arrays["J_regressor"] @ rest
+    R = Rotation.from_rotvec(np.concatenate([global_orient, full_pose]).reshape(16, 3)).as_matrix()
+    frames: list[np.ndarray] = []
+    for j, parent in enumerate(MANO_PARENTS):
+        local = np.eye(4)
+        local[:3, :3] = R[j]
+        local[:3, 3] = joints[j] - (joints[parent] if j else 0)
+        frames.append(frames[parent] @ local if j else local)
+    return rest, joints, R, frames
 
 
 @dataclass

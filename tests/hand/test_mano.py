@@ -5,8 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from mano_file import MANO_PARENTS, Call, Global, Instance, Python2Pickler, mano_arrays, mirrored_arrays, write_mano
-from scipy.spatial.transform import Rotation
+from mano_file import Call, Global, Instance, Python2Pickler, mano_arrays, mirrored_arrays, slow_mano, write_mano
 from toy import random_pose
 
 from ownhand.hand.mano import DEXYCB_LEFT_TIPS, DEXYCB_TIPS, HUMBI_TIPS, load_mano, pose_from_mano, pose_to_mano
@@ -26,26 +25,6 @@ def right_file(arrays, tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(right_file):
     return load_mano(right_file)
-
-
-def slow_mano(arrays, shape, global_orient, full_pose, transl):
-    """MANO's equations (Romero et al. 2017, eq. 2-4) in float64 and its own joint order, vertex by vertex."""
-    rest = arrays["v_template"] + arrays["shapedirs"][..., :10] @ shape
-    joints = arrays["J_regressor"] @ rest
-    R = Rotation.from_rotvec(np.concatenate([global_orient, full_pose]).reshape(16, 3)).as_matrix()
-    frames = []
-    for j, parent in enumerate(MANO_PARENTS):
-        local = np.eye(4)
-        local[:3, :3] = R[j]
-        local[:3, 3] = joints[j] - (joints[parent] if j else 0)
-        frames.append(frames[parent] @ local if j else local)
-    feature = np.concatenate([(R[j] - np.eye(3)).ravel() for j in range(1, 16)])
-    verts = np.zeros_like(rest)
-    for v in range(len(rest)):
-        p = rest[v] + arrays["posedirs"][v] @ feature
-        for j in range(16):
-            verts[v] += arrays["weights"][v, j] * (frames[j][:3, :3] @ (p - joints[j]) + frames[j][:3, 3])
-    return verts + transl
 
 
 def random_mano(seed, n=45):
