@@ -265,9 +265,35 @@ def evaluate(
     evaluate_people(data, out, pictures=pictures, weights=weights)
 
 
+def data(
+    action: Annotated[Literal["check"], tyro.conf.Positional],
+    root: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    dataset: Literal["dexycb", "humbi"] | None = None,
+    mano: Path | None = None,
+    out: Out = Path("out/samples.jpg"),
+    cache: Path | None = None,
+) -> None:
+    """Look at a data set of real hands: what is there, what is missing, and whether its labels are understood.
+
+    Args:
+        action: check compares MANO's joints with the labels, and says if another reading of them fits better.
+        root: The data set's folder, as published.
+        dataset: Which it is; recognised when not given.
+        mano: Folder with MANO_RIGHT.pkl and MANO_LEFT.pkl.
+        out: Sheet of samples to look at.
+        cache: Folder for the index; beside the data when not given.
+    """
+    from ownhand.commands import check_data
+
+    check_data(root, out, dataset=dataset, mano=mano, cache=cache)
+
+
 def main() -> None:
     """Entry point of the `ownhand` command: errors of use end in one sentence and exit code 2."""
-    commands = {f.__name__: f for f in (demo, calibrate, reconstruct, info, export, synth, benchmark, train, evaluate)}
+    every = (demo, calibrate, reconstruct, info, export, synth, benchmark, data, train, evaluate)
+    commands = {f.__name__: f for f in every}
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands,

@@ -247,6 +247,27 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
     print(text)
 
 
+def check_data(root: Path, out: Path, *, dataset: str | None, mano: Path | None, cache: Path | None) -> None:
+    """`ownhand data check`: what is in a data set's folder, and whether its labels are understood."""
+    from ownhand.data.readers import RealPictures, index, recognise
+    from ownhand.data.readers.check import compare, report, write_samples
+    from ownhand.hand.mano import load_mano
+
+    _check_writable(out.parent)
+    with _progress() as shown:
+        layout, table, found = index(dataset or recognise(root), root, cache=cache, progress=shown("parts"))
+    if mano is None:
+        print(report(layout, table, found))
+        print("Pass --mano FOLDER (MANO_RIGHT.pkl, MANO_LEFT.pkl) to see whether joints land on their labels.")
+        return
+    left = mano / "MANO_LEFT.pkl"
+    hands = load_mano(mano / "MANO_RIGHT.pkl"), load_mano(left) if left.exists() else None
+    pictures = RealPictures(layout, root, table, *hands)
+    print(report(layout, table, found, compare(pictures)))
+    write_samples(pictures, out)
+    print(f"{out}: look whether the joints are on the hands")
+
+
 def make_benchmark(out: Path, parts: Sequence[str], *, size: int, workers: int, ray: str | None) -> None:
     """`ownhand benchmark`: the pictures, and what the manifest says of them."""
     from ownhand.synth import ownhand_id

@@ -1,6 +1,7 @@
 """Readers of real data sets, on miniature replicas with known answers."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,11 @@ import replicas
 import torch
 from torch.utils.data import DataLoader
 
+from ownhand.cli import main
+from ownhand.data.photos import read_photo
 from ownhand.data.pictures import Pictures
-from ownhand.data.readers import LAYOUTS, open_pictures
+from ownhand.data.readers import LAYOUTS, open_pictures, recognise
+from ownhand.data.readers.check import compare, verdict
 from ownhand.data.readers.humbi import read_cameras
 from ownhand.data.readers.index import column
 from ownhand.hand.mano import load_mano
@@ -317,6 +321,56 @@ def test_another_folder_is_refused_in_a_sentence(name, models, tmp_path):
         open_pictures(name, tmp_path, *models)
     with pytest.raises(ValueError, match="expected a data set of dexycb"):
         open_pictures("nose", tmp_path, *models)
+
+
+MISREADINGS = {
+    "pixel centres": lambda c: replace(c, integer_centres=not c.integer_centres),
+    "poses relative to": lambda c: replace(c, flat_hand_mean=not c.flat_hand_mean),
+    "poses as PCA": lambda c: replace(c, pca=None),
+    "fingertips of": lambda c: replace(c, right_tips=(1, 2, 3, 4, 5), left_tips=(1, 2, 3, 4, 5)),
+}
+
+
+def test_checking_a_folder_that_is_understood_says_so(pictures):
+    fits = compare(pictures)
+    assert fits[0].pixels < 0.1
+    assert fits[0].joints_mm < 0.01
+    assert all(fit.pixels > 0.4 for fit in fits[1:] if not fit.meaning.startswith("fingertips"))
+    assert verdict(fits).startswith("Joints are where they are labelled (0.0")
+
+
+@pytest.mark.parametrize("name", MISREADINGS)
+def test_a_misread_convention_is_named(name, pictures):
+    wrong = pictures.with_conventions(MISREADINGS[name](pictures.layout.conventions))
+    said = verdict(compare(wrong))
+    assert "fit better when read otherwise" in said
+    assert name in said
+
+
+def test_nothing_is_said_of_labels_that_are_not_there(models, tmp_path):
+    replicas.write_humbi(tmp_path, people=1, frames=1)
+    for path in tmp_path.rglob("keypoints_?.txt"):
+        path.unlink()
+    pictures = open_pictures("humbi", tmp_path, *models)
+    assert verdict(compare(pictures)) == "There are no labelled joints to compare with."
+
+
+def test_the_command_reports_and_draws(replica, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ownhand", "data", "check", str(replica.root), "--cache", str(replica.cache)])
+    main()
+    printed = capsys.readouterr().out
+    assert f"{replica.name}: {len(replica.truth)} hands (" in printed
+    assert "Pass --mano FOLDER" in printed
+    replicas.write_models(tmp_path)
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--mano", str(tmp_path), "-o", str(tmp_path / "sheet.png")])
+    main()
+    assert "Joints are where they are labelled" in capsys.readouterr().out
+    assert read_photo(tmp_path / "sheet.png").shape[2] > 6 * 250
+
+
+def test_a_folder_of_none_of_the_data_sets_is_refused_with_what_each_needs(tmp_path):
+    with pytest.raises(ValueError, match=r"none of the data sets dexycb.*expected HUMBI's folders"):
+        recognise(tmp_path)
 
 
 def test_humbis_empty_person_is_named(models, tmp_path):

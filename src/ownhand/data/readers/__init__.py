@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+
 from ownhand.data.readers.base import Conventions, Layout, RealPictures
 from ownhand.data.readers.dexycb import DEXYCB
 from ownhand.data.readers.humbi import HUMBI
@@ -13,7 +15,7 @@ from ownhand.hand.model import HandModel
 
 LAYOUTS = {layout.name: layout for layout in (DEXYCB, HUMBI)}
 
-__all__ = ["LAYOUTS", "Conventions", "Findings", "Layout", "RealPictures", "open_pictures"]
+__all__ = ["LAYOUTS", "Conventions", "Findings", "Layout", "RealPictures", "index", "open_pictures", "recognise"]
 
 
 def open_pictures(
@@ -42,11 +44,34 @@ def open_pictures(
     Raises:
         ValueError: An unknown name, a folder that is not this data set, or no labelled hand in it.
     """
+    layout, table, found = index(name, root, cache=cache, progress=progress)
+    return RealPictures(layout, Path(root), table, hand, left, findings=found, size=size, scale=scale)
+
+
+def index(
+    name: str, root: str | Path, *, cache: Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> tuple[Layout, pa.Table, Findings]:
+    """What `open_pictures` is made from, for which no hand model is needed: layout, rows, and what was left out."""
     if name not in LAYOUTS:
         raise ValueError(f"expected a data set of {', '.join(LAYOUTS)}, got {name!r}")
     layout, root = LAYOUTS[name], Path(root)
     if not root.is_dir():
         raise ValueError(f"{root}: expected the folder of {name}, found none")
     folder = index_folder(root, name, cache)
-    table, found = build_index(root, folder, layout.parts(root), layout.scan, layout.sources, progress)
-    return RealPictures(layout, root, table, hand, left, findings=found, size=size, scale=scale)
+    return layout, *build_index(root, folder, layout.parts(root), layout.scan, layout.sources, progress)
+
+
+def recognise(root: Path) -> str:
+    """The name of the data set in a folder.
+
+    Raises:
+        ValueError: It is none that can be read; says what each would need.
+    """
+    reasons = []
+    for name, layout in LAYOUTS.items():
+        try:
+            layout.parts(root)
+            return name
+        except ValueError as error:
+            reasons.append(str(error).removeprefix(f"{root}: "))
+    raise ValueError(f"{root}: none of the data sets {', '.join(LAYOUTS)}: " + "; ".join(reasons))

@@ -35,7 +35,8 @@ class Conventions:
     """What the numbers of a data set mean.
 
     Attributes:
-        integer_centres: Whether pixel centres lie at whole numbers, in intrinsics and 2D labels, instead of at .5.
+        integer_centres: Whether the intrinsics put pixel centres at whole numbers instead of at .5.
+        integer_labels: Whether the 2D labels do.
         flat_hand_mean: Whether a zero pose is the flat rest hand (True) or MANO's mean pose (False).
         pca: Number of PCA coefficients of a pose; None: axis-angles.
         right_tips, left_tips: Fingertip vertices of MANO's meshes, thumb to little.
@@ -44,6 +45,7 @@ class Conventions:
     """
 
     integer_centres: bool
+    integer_labels: bool
     flat_hand_mean: bool
     pca: int | None
     right_tips: Tips
@@ -206,7 +208,7 @@ class RealPictures:
         table = self.table.take(np.asarray(indices))
         flip, flip_pixels = _flips(table)
         keypoints, joints = _floats(table, "keypoints", 21, 2), _floats(table, "joints", 21, 3)
-        if self.layout.conventions.integer_centres:
+        if self.layout.conventions.integer_labels:
             keypoints = keypoints + 0.5
         return keypoints @ flip_pixels[:, :2, :2] + flip_pixels[:, None, :2, 2], joints @ flip
 

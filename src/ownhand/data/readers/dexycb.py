@@ -21,6 +21,7 @@ from ownhand.hand.mano import DEXYCB_LEFT_TIPS, DEXYCB_TIPS
 
 CONVENTIONS = Conventions(
     integer_centres=True,  # those of the RealSense cameras
+    integer_labels=True,
     flat_hand_mean=False,
     pca=45,
     right_tips=DEXYCB_TIPS,

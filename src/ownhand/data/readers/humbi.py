@@ -21,6 +21,7 @@ from ownhand.hand.mano import HUMBI_TIPS
 
 CONVENTIONS = Conventions(
     integer_centres=False,
+    integer_labels=False,
     flat_hand_mean=False,
     pca=20,
     right_tips=HUMBI_TIPS,
