@@ -270,7 +270,7 @@ def data(
     root: Annotated[Path, tyro.conf.Positional],
     /,
     *,
-    dataset: Literal["dexycb", "humbi"] | None = None,
+    dataset: Literal["dexycb", "humbi", "freihand", "ho3d", "interhand"] | None = None,
     mano: Path | None = None,
     out: Out = Path("out/samples.jpg"),
     cache: Path | None = None,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from mano_file import mano_arrays, mirrored_arrays, slow_joints, slow_mano, write_mano
+from mano_file import Python2Pickler, mano_arrays, mirrored_arrays, slow_joints, slow_mano, write_mano
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from ownhand.hand.mano import DEXYCB_LEFT_TIPS, DEXYCB_TIPS, HUMBI_TIPS
-from ownhand.hand.skeleton import OWN_FROM_MANO, ROTATING_21, TIPS_21
+from ownhand.hand.skeleton import MANO_FROM_OWN, OWN_FROM_MANO, ROTATING_21, TIPS_21
 
 RIGHT = mano_arrays()
 ARRAYS = {True: RIGHT, False: mirrored_arrays(RIGHT)}
@@ -30,18 +31,27 @@ class Hand:
     is_right: bool
     betas: np.ndarray
     orient: np.ndarray
-    coefficients: np.ndarray
     transl: np.ndarray
+    coefficients: np.ndarray | None = None
+    pose: np.ndarray | None = None
 
     @classmethod
     def random(cls, rng: np.random.Generator, betas: np.ndarray, *, is_right: bool, pca: int, depth: float = 0.7):
         transl = np.array([*rng.uniform(-0.05, 0.05, 2), depth])
-        return cls(is_right, betas, rng.normal(size=3), rng.normal(size=pca) * 0.3, transl)
+        return cls(is_right, betas, rng.normal(size=3), transl, rng.normal(size=pca) * 0.3)
+
+    def as_axis_angles(self) -> Hand:
+        """The same hand, its pose as axis-angles instead of PCA coefficients."""
+        return replace(self, coefficients=None, pose=self._offsets())
+
+    def _offsets(self) -> np.ndarray:
+        if self.coefficients is None:
+            return self.pose
+        return self.coefficients @ ARRAYS[self.is_right]["hands_components"][: len(self.coefficients)]
 
     def joints(self, tips: tuple[int, ...], *, flat_hand_mean: bool) -> np.ndarray:
         """The 21 joints."""
-        arrays = ARRAYS[self.is_right]
-        pose = self.coefficients @ arrays["hands_components"][: len(self.coefficients)]
+        arrays, pose = ARRAYS[self.is_right], self._offsets()
         pose = pose if flat_hand_mean else pose + arrays["hands_mean"]
         numbers = arrays, self.betas, self.orient, pose, self.transl
         joints = np.zeros((21, 3))
@@ -160,3 +170,103 @@ def _rows(matrix: np.ndarray) -> str:
 def _text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def write_freihand(root: Path, *, pictures: int = 3, seed: int = 0) -> list[np.ndarray]:
+    """FreiHAND's training part in two versions of the background, and its evaluation part. Returns the joints."""
+    rng, truth = np.random.default_rng(seed), []
+    K = np.array([[400.0, 0, 112], [0, 400, 112], [0, 0, 1]])
+    for part, versions in (("training", 2), ("evaluation", 1)):
+        shapes = rng.normal(size=(pictures, 10))
+        hands = [Hand.random(rng, betas, is_right=True, pca=45).as_axis_angles() for betas in shapes]
+        joints, mano = [], []
+        for hand in hands:
+            joints.append(hand.joints(HUMBI_TIPS, flat_hand_mean=False))
+            mano.append([np.r_[hand.orient, hand.pose, hand.betas, 112, 112, 0.03].tolist()])
+        for name, values in (("K", [K.tolist()] * pictures), ("mano", mano), ("xyz", [x.tolist() for x in joints])):
+            _text(root / f"{part}_{name}.json", json.dumps(values))
+        for number in range(versions * pictures):
+            spots = project(K, joints[number % pictures]) + 0.5
+            picture(root / part / "rgb" / f"{number:08d}.jpg", (224, 224), spots)
+            truth.append(joints[number % pictures])
+    return truth
+
+
+def write_ho3d(root: Path, *, frames: int = 2, seed: int = 0) -> list[np.ndarray]:
+    """HO-3D with two people in three sequences, and an evaluation sequence without poses. Returns the joints."""
+    rng, truth, flip = np.random.default_rng(seed), [], np.diag([1.0, -1.0, -1.0])
+    K = np.array([[614.6, 0, 320.3], [0, 614.1, 240.2], [0, 0, 1]])
+    shapes = {"ABF": rng.normal(size=10), "MC": rng.normal(size=10)}
+    for sequence in ("ABF10", "ABF11", "MC1", "SM1"):
+        folder = root / ("evaluation" if sequence == "SM1" else "train") / sequence
+        for frame in range(frames):
+            betas = shapes.get(sequence.rstrip("0123456789"), np.zeros(10))
+            hand = Hand.random(rng, betas, is_right=True, pca=45, depth=-0.7).as_axis_angles()
+            labelled = hand.joints(HUMBI_TIPS, flat_hand_mean=True)
+            joints = labelled @ flip
+            in_mano_order = np.r_[labelled[list(ROTATING_21)][list(MANO_FROM_OWN)], labelled[list(TIPS_21)]]
+            meta = {"camMat": K, "handJoints3D": in_mano_order, "objName": "010_potted_meat_can"}
+            if sequence != "SM1":
+                pose = np.r_[hand.orient, hand.pose]
+                meta |= {"handPose": pose, "handBeta": betas, "handTrans": hand.transl}
+                truth.append(joints)
+            picture(folder / "rgb" / f"{frame:04d}.png", (640, 480), project(K, joints) + 0.5)
+            path = folder / "meta" / f"{frame:04d}.pkl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                Python2Pickler(file, protocol=2).dump(meta)
+    return truth
+
+
+def write_interhand(root: Path, *, frames: int = 3, seed: int = 0) -> list[np.ndarray]:
+    """InterHand2.6M with one capture in training and one in testing, two cameras, both single hands and one picture of
+    both. Shapes vary from frame to frame. Returns the joints in the cameras."""
+    rng, truth = np.random.default_rng(seed), []
+    for split, capture in (("train", 0), ("test", 1)):
+        turns = Rotation.from_rotvec(rng.normal(size=(2, 3))).as_matrix()
+        starts = [rng.normal(size=3) * 0.05 + [0, 0, 0.8] for _ in range(2)]
+        poses = {str(400262 + c): (turns[c], starts[c]) for c in range(2)}
+        camera = {
+            "campos": {name: (-1000 * R.T @ t).tolist() for name, (R, t) in poses.items()},
+            "camrot": {name: R.tolist() for name, (R, t) in poses.items()},
+            "focal": {name: [500.0, 500.0] for name in poses},
+            "princpt": {name: [167.0, 256.0] for name in poses},
+        }
+        K = np.array([[500.0, 0, 167], [0, 500, 256], [0, 0, 1]])
+        images, annotations, fits, labels = [], [], {}, {}
+        for frame in range(frames):
+            side = frame % 2 == 0
+            hand = Hand.random(rng, rng.normal(size=10), is_right=side, pca=45, depth=0.0).as_axis_angles()
+            joints = hand.joints(HUMBI_TIPS, flat_hand_mean=False)
+            key = "right" if side else "left"
+            fit = {"pose": [*hand.orient, *hand.pose], "shape": [*hand.betas], "trans": [*hand.transl]}
+            fits[str(frame)] = {"right": None, "left": None, key: fit}
+            from_tip = [4 - bone + 4 * finger for finger in range(5) for bone in range(4)] + [0]
+            world = np.full((42, 3), 1.0)
+            world[np.arange(21) + (0 if side else 21)] = 1000 * joints[from_tip]
+            labels[str(frame)] = {"world_coord": world.tolist(), "joint_valid": [[1]] * 42, "hand_type": key}
+            for name, (R, t) in poses.items():
+                file_name = f"Capture{capture}/0000/cam{name}/image{frame}.jpg"
+                seen = joints @ R.T + t
+                picture(root / "images" / split / file_name, (334, 512), project(K, seen) + 0.5)
+                about = {
+                    "width": 334,
+                    "height": 512,
+                    "capture": capture,
+                    "subject": f"{7 + capture}",
+                    "seq_name": "0000",
+                }
+                images.append(about | {"id": len(images), "file_name": file_name, "camera": name, "frame_idx": frame})
+                annotations.append({"image_id": len(images) - 1, "hand_type": key})
+                truth.append(seen)
+        images.append(images[-1] | {"id": len(images), "frame_idx": 99})
+        annotations.append({"image_id": len(images) - 1, "hand_type": "interacting"})
+        files = {
+            "data": {"images": images, "annotations": annotations},
+            "camera": {str(capture): camera},
+            "joint_3d": {str(capture): labels},
+            "MANO_NeuralAnnot": {str(capture): fits},
+        }
+        for name, content in files.items():
+            _text(root / "annotations" / split / f"InterHand2.6M_{split}_{name}.json", json.dumps(content))
+    return truth

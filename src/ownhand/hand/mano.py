@@ -26,6 +26,7 @@ DEXYCB_TIPS = (745, 317, 444, 556, 673)
 """Fingertip vertices of right hands in DexYCB and in Kong et al. 2022, thumb to little."""
 DEXYCB_LEFT_TIPS = (745, 317, 445, 556, 673)
 HUMBI_TIPS = (744, 320, 443, 555, 672)
+SMPLX_TIPS = (744, 320, 443, 554, 671)
 
 _SHAPES = 10
 _PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)  # in MANO's order

@@ -9,11 +9,14 @@ import pyarrow as pa
 
 from ownhand.data.readers.base import Conventions, Layout, RealPictures
 from ownhand.data.readers.dexycb import DEXYCB
+from ownhand.data.readers.freihand import FREIHAND
+from ownhand.data.readers.ho3d import HO3D
 from ownhand.data.readers.humbi import HUMBI
 from ownhand.data.readers.index import Findings, build_index, index_folder
+from ownhand.data.readers.interhand import INTERHAND
 from ownhand.hand.model import HandModel
 
-LAYOUTS = {layout.name: layout for layout in (DEXYCB, HUMBI)}
+LAYOUTS = {layout.name: layout for layout in (DEXYCB, HUMBI, FREIHAND, HO3D, INTERHAND)}
 
 __all__ = ["LAYOUTS", "Conventions", "Findings", "Layout", "RealPictures", "index", "open_pictures", "recognise"]
 

@@ -38,20 +38,22 @@ class Conventions:
         integer_centres: Whether the intrinsics put pixel centres at whole numbers instead of at .5.
         integer_labels: Whether the 2D labels do.
         flat_hand_mean: Whether a zero pose is the flat rest hand (True) or MANO's mean pose (False).
+        wrist_translation: Whether translations say where the wrist is, instead of by how much MANO's mesh is moved.
         pca: Number of PCA coefficients of a pose; None: axis-angles.
         right_tips, left_tips: Fingertip vertices of MANO's meshes, thumb to little.
         one_hand_per_person: Whether both hands of a person have one shape; otherwise each side is a person of its own.
-        true_shape: What counts as the true shape of a person, in words for tables.
+        true_shape: What counts as the true shape of a person, in words for tables; None if people have no names.
     """
 
     integer_centres: bool
     integer_labels: bool
     flat_hand_mean: bool
+    wrist_translation: bool = False
     pca: int | None
     right_tips: Tips
     left_tips: Tips
     one_hand_per_person: bool
-    true_shape: str
+    true_shape: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +126,11 @@ class RealPictures:
         return len(self.table)
 
     @property
-    def subjects(self) -> Int[Tensor, "pictures"]:
-        """Number of the person in each picture; of person and side, if a data set gives each its own shape."""
+    def subjects(self) -> Int[Tensor, "pictures"] | None:
+        """Number of the person in each picture; of person and side, if a data set gives each its own shape; None if the
+        data set does not say."""
+        if self.layout.conventions.true_shape is None:
+            return None
         person, is_right = column(self.table, "subject"), column(self.table, "is_right")
         if not self.layout.conventions.one_hand_per_person:
             person = 2 * person + ~is_right
@@ -279,8 +284,8 @@ class RealPictures:
             visible=((keypoints >= 0) & (keypoints < size[:, None])).all(-1),
             joints=joints,
             pose=pose,
-            shape=_floats(table, "betas"),
-            subject=self.subjects[rows],
+            shape=_floats(table, "true_betas"),
+            subject=None if self.subjects is None else self.subjects[rows],
             is_right=is_right,
         )
 
@@ -298,6 +303,8 @@ class RealPictures:
             is_right=is_right,
         )
         flip, _ = _flips(table)
+        if conventions.wrist_translation:
+            pose = replace(pose, t_cam_root=(flip @ _floats(table, "transl")[..., None])[..., 0])
         R = flip @ _floats(table, "R_cam_world", 3, 3) @ flip
         t = (flip @ _floats(table, "t_cam_world")[..., None])[..., 0]
         pose = replace(pose, R_cam_root=R @ pose.R_cam_root, t_cam_root=(R @ pose.t_cam_root[..., None])[..., 0] + t)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ownhand.data.readers.base import Conventions, Layout, RealPictures
 from ownhand.data.readers.index import Findings, column
-from ownhand.hand.mano import DEXYCB_LEFT_TIPS, DEXYCB_TIPS, HUMBI_TIPS
+from ownhand.hand.mano import DEXYCB_LEFT_TIPS, DEXYCB_TIPS, HUMBI_TIPS, SMPLX_TIPS
 from ownhand.hand.skeleton import ROTATING_21, TIPS_21
 from ownhand.render.overlay import contact_sheet, draw_keypoints, to_pillow
 
@@ -79,7 +79,7 @@ def report(layout: Layout, table: pa.Table, found: Findings, fits: list[Fit] | N
         f"{layout.name}: {len(table)} hands ({rights} right, {len(table) - rights} left) of "
         f"{len(np.unique(column(table, 'subject')))} people, {len(np.unique(column(table, 'sequence')))} sequences, "
         f"{len(np.unique(column(table, 'camera')))} cameras",
-        f"true shape: {layout.conventions.true_shape}",
+        f"true shape: {layout.conventions.true_shape or 'none, since people are not named'}",
     ]
     for name in layout.splits:
         parts = layout.split(table, name)
@@ -129,6 +129,7 @@ def _meanings(said: Conventions) -> list[tuple[str, Conventions]]:
         ("DexYCB", DEXYCB_TIPS, DEXYCB_LEFT_TIPS),
         ("DexYCB (right on both sides)", DEXYCB_TIPS, DEXYCB_TIPS),
         ("HUMBI", HUMBI_TIPS, HUMBI_TIPS),
+        ("smplx", SMPLX_TIPS, SMPLX_TIPS),
     ):
         if (right, left) != (said.right_tips, said.left_tips):
             meanings.append((f"fingertips of {name}", replace(said, right_tips=right, left_tips=left)))

@@ -75,6 +75,7 @@ def scan(root: Path, part: str, found: Findings) -> list[Row]:
             "subject": int(part.rsplit("-", 1)[1]) - 1,
             "is_right": sides[0] == "right",
             "betas": betas,
+            "true_betas": betas,
         }
         for place, serial in enumerate(serials):
             folder = sequence / serial

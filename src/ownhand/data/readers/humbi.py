@@ -157,6 +157,7 @@ def _hands(root: Path, frame: Path, side: str, letter: str, cameras: dict, commo
                 "hand_pose": np.concatenate([numbers[6:26], np.zeros(25)]),
                 "transl": numbers[:3],
                 "betas": numbers[26:],
+                "true_betas": numbers[26:],
                 "keypoints": (pixels[:, :2] / pixels[:, 2:]).ravel(),
                 "joints": seen.ravel(),
             }

@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
         "hand_pose": _numbers(45),
         "transl": _numbers(3),
         "betas": _numbers(10),
+        "true_betas": _numbers(10),
         "keypoints": _numbers(42),
         "joints": _numbers(63),
     }
@@ -56,6 +57,7 @@ SCHEMA = pa.schema(
 - sequence, frame, camera, and their numbers by which splits go; subject: number of the person.
 - R_cam_world, t_cam_world: from the frame of the MANO numbers to the camera [m]; the identity if that is the camera's.
 - global_orient, hand_pose (axis-angles, or PCA coefficients and zeros), transl, betas: MANO's, in its joint order.
+- true_betas: what counts as the person's shape; betas again unless each frame was fitted with its own.
 - keypoints: labelled 21 joints in the picture [px], as published; joints: in the camera frame [m]. NaN without label.
 """
 
