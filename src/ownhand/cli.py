@@ -47,7 +47,7 @@ def calibrate(
     length_std_mm: float = 1.0,
     method: Method | None = None,
     K: Path | None = None,
-    fov: float = 60.0,
+    fov: float | None = None,
     weights: Path | None = None,
 ) -> None:
     """Find a person's hand from pictures of it that nobody annotated; 20 are plenty.
@@ -61,7 +61,8 @@ def calibrate(
         length_std_mm: How sure that length is (one standard deviation).
         method: How the pictures are combined; the default is the one that did best on validation people.
         K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text.
-        fov: Field of view along the longer side [degrees], used when there is no K.
+        fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
+            the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
         weights: Folder with trained weights; those shipped with the package when not given.
     """
     from ownhand.commands import calibrate_pictures
@@ -81,7 +82,7 @@ def reconstruct(
     refine: bool = False,
     side: Side = "right",
     K: Path | None = None,
-    fov: float = 60.0,
+    fov: float | None = None,
     weights: Path | None = None,
 ) -> None:
     """A 3D hand for every picture: overlay, mesh and STEM.json (docs/formats.md).
@@ -93,7 +94,8 @@ def reconstruct(
         refine: Fit the pose to the 2D keypoints as well: slower, and nearer to the picture.
         side: Which hand the pictures show.
         K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text.
-        fov: Field of view along the longer side [degrees], used when there is no K.
+        fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
+            the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
         weights: Folder with trained weights; those shipped with the package when not given.
     """
     from ownhand.commands import reconstruct_pictures

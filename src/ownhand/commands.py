@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from ownhand.pipeline import NETWORKS, NoHandError, Pipeline, Reconstruction, lo
 from ownhand.render.overlay import draw_mesh
 from ownhand.settings import Settings
 from ownhand.tune import tune, untuned
-from ownhand.views import View, find_pictures, read_intrinsics, read_view
+from ownhand.views import DEFAULT_FOV, View, assumed, find_pictures, read_intrinsics, read_view
 
 SCHEMA = "ownhand reconstruction 1"
 BATCH = 16
@@ -50,7 +51,7 @@ def calibrate_pictures(
     length_std_mm: float,
     method: str | None,
     K: Path | None,
-    fov: float,
+    fov: float | None,
     weights: Path | None,
 ) -> None:
     """`ownhand calibrate`. Raises ValueError with one sentence for input that cannot be used."""
@@ -65,12 +66,12 @@ def calibrate_pictures(
         "software": f"ownhand {__version__}",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "side": side,
-        "camera": _camera_words(K, fov),
+        "camera": _camera_words(views),
         "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
     }
     save_identity(identity, out, provenance=provenance)
     used = 0 if evidence is None else len(evidence.weights)
-    print(f"{out}: a hand from {used} of {len(views)} pictures ({_camera_words(K, fov)})")
+    print(f"{out}: a hand from {used} of {len(views)} pictures ({_camera_words(views)})")
     for name, (value, error) in lengths.items():
         print(f"  {name:<7} {value:6.1f} mm" + ("" if error is None else f" ± {error:.1f}"))
     if anchor is None:
@@ -88,7 +89,7 @@ def reconstruct_pictures(
     refine: bool,
     side: str,
     K: Path | None,
-    fov: float,
+    fov: float | None,
     weights: Path | None,
 ) -> None:
     """`ownhand reconstruct`. Raises ValueError with one sentence for input that cannot be used."""
@@ -105,12 +106,15 @@ def reconstruct_pictures(
                 print(f"{view.name}: no hand recognised", file=sys.stderr)
                 continue
             original = view if view.is_right else view.mirrored()
-            write_reconstruction(out, original, found, pipeline, camera=_camera_words(K, fov))
+            write_reconstruction(out, original, found, pipeline, camera=view.camera_source)
             print(f"{out / view.name}.json: {side} hand, confidence {found.confidence:.2f}")
     if len(missed) == len(views):
         raise NoHandError(f"expected pictures that show a hand, but none was recognised in {', '.join(missed)}")
-    if K is None:
-        print(f"Depth assumes a field of view of {fov:g} degrees; pass --K or --fov if you know better.")
+    if K is None and fov is None and (guessed := [v for v in views if v.camera_source == assumed(DEFAULT_FOV)]):
+        print(
+            f"{len(guessed)} of {len(views)} pictures do not say their focal length: depth assumes a field of view of "
+            f"{DEFAULT_FOV:g} degrees, and is as wrong as that. Pass --K or --fov if you know better."
+        )
 
 
 def write_reconstruction(out: Path, view: View, found: Reconstruction, pipeline: Pipeline, *, camera: str) -> None:
@@ -331,11 +335,13 @@ def _provenance() -> dict[str, Any]:
     }
 
 
-def _views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float) -> list[View]:
+def _views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float | None) -> list[View]:
     intrinsics = None if K is None else read_intrinsics(K)
     views, taken = [], set()
     for path in find_pictures(pictures):
         view = read_view(path, K=intrinsics, fov=fov, is_right=side == "right")
+        if K is not None:
+            view = replace(view, camera_source=f"intrinsics from {K.name}")
         if view.name in taken:
             raise PhotoError(f"{path}: expected pictures with different names, but two are called {view.name}")
         taken.add(view.name)
@@ -343,8 +349,8 @@ def _views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float) ->
     return views
 
 
-def _camera_words(K: Path | None, fov: float) -> str:
-    return f"assumed field of view {fov:g} degrees" if K is None else f"intrinsics from {K.name}"
+def _camera_words(views: Sequence[View]) -> str:
+    return ", ".join(dict.fromkeys(view.camera_source for view in views))
 
 
 def _check_writable(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ownhand.data.photos import PhotoError, read_photo
+from ownhand.data.photos import PhotoError, read_focal, read_photo
 from ownhand.geometry.camera import Camera
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -26,12 +26,14 @@ class View:
         camera: Intrinsics of `image`.
         is_right: Whether the hand was a right one before mirroring.
         name: What to call it in messages and file names.
+        camera_source: How the intrinsics are known, in words.
     """
 
     image: Float[Tensor, "3 h w"]
     camera: Camera
     is_right: bool = True
     name: str = "picture"
+    camera_source: str = "given intrinsics"
 
     @classmethod
     def of(
@@ -42,6 +44,7 @@ class View:
         fov: float = DEFAULT_FOV,
         is_right: bool = True,
         name: str = "picture",
+        camera_source: str | None = None,
     ) -> View:
         """A picture as it came.
 
@@ -51,10 +54,12 @@ class View:
             fov: Field of view along the longer side [degrees] when there is no K.
             is_right: Which hand it shows.
             name: What to call it.
+            camera_source: How the intrinsics are known, in words.
         """
         size = (image.shape[-2], image.shape[-1])
         camera = Camera.from_fov(fov, size) if K is None else Camera(K=K, size=size)
-        view = cls(image=image, camera=camera, is_right=True, name=name)
+        source = camera_source or (assumed(fov) if K is None else "given intrinsics")
+        view = cls(image=image, camera=camera, is_right=True, name=name, camera_source=source)
         return view if is_right else view.mirrored()
 
     def mirrored(self) -> View:
@@ -66,7 +71,12 @@ class View:
         flip_pixels = flip.clone()
         flip_pixels[0, 2] = self.camera.size[1]
         camera = Camera(K=flip_pixels @ self.camera.K @ flip, size=self.camera.size)
-        return View(image=self.image.flip(-1), camera=camera, is_right=not self.is_right, name=self.name)
+        return replace(self, image=self.image.flip(-1), camera=camera, is_right=not self.is_right)
+
+
+def assumed(fov: float) -> str:
+    """What `View.camera_source` says when a field of view was taken."""
+    return f"assumed field of view {fov:g} degrees"
 
 
 def find_pictures(paths: tuple[Path, ...] | list[Path]) -> list[Path]:
@@ -115,7 +125,23 @@ def read_intrinsics(path: Path) -> Float[Tensor, "3 3"]:
 
 
 def read_view(
-    path: Path, *, K: Float[Tensor, "3 3"] | None = None, fov: float = DEFAULT_FOV, is_right: bool = True
+    path: Path, *, K: Float[Tensor, "3 3"] | None = None, fov: float | None = None, is_right: bool = True
 ) -> View:
-    """A picture file as a view. Raises `PhotoError` when it is none."""
-    return View.of(read_photo(path), K, fov=fov, is_right=is_right, name=path.stem)
+    """A picture file as a view.
+
+    Args:
+        path: Of the picture.
+        K: Intrinsics [px], pixel centres at .5.
+        fov: Field of view along the longer side [degrees] when there is no K. When None, the focal length that the
+            camera noted (EXIF) counts, and if there is none, `DEFAULT_FOV`.
+        is_right: Which hand it shows.
+
+    Raises:
+        PhotoError: It is not a picture.
+    """
+    image, source = read_photo(path), None
+    if K is None and fov is None and (noted := read_focal(path)) is not None:
+        (focal, source), (height, width) = noted, image.shape[1:]
+        K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+    fov = DEFAULT_FOV if fov is None else fov
+    return View.of(image, K, fov=fov, is_right=is_right, name=path.stem, camera_source=source)

@@ -1,11 +1,14 @@
 """Every kind of picture file people have, and every kind of file that is none."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
-from ownhand.data.photos import PhotoError, read_photo, to_image
+from ownhand.data.photos import PhotoError, read_focal, read_photo, to_image
+from ownhand.views import read_view
 
 
 @pytest.fixture
@@ -83,3 +86,52 @@ def test_unusable_files_are_refused_in_one_sentence(tmp_path, rgb):
 def test_to_image_undoes_read_photo(tmp_path, rgb):
     Image.fromarray(rgb).save(tmp_path / "a.png")
     np.testing.assert_array_equal(np.asarray(to_image(read_photo(tmp_path / "a.png"))), rgb)
+
+
+def with_exif(path, size, **tags):
+    image, exif = Image.new("RGB", size), Image.Exif()
+    for name, value in tags.items():
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base[name]] = value
+    image.save(path, exif=exif)
+    return path
+
+
+def test_the_35_mm_equivalent_gives_the_focal_length_along_the_diagonal(tmp_path):
+    focal, source = read_focal(with_exif(tmp_path / "a.jpg", (400, 300), FocalLengthIn35mmFilm=26))
+    assert math.isclose(2 * math.degrees(math.atan(250 / focal)), 79.5, abs_tol=0.1)  # a 26 mm lens on film
+    assert source == "EXIF: 26 mm (35 mm equivalent)"
+
+
+def test_the_sensors_resolution_does_as_well_and_scales_with_the_picture(tmp_path):
+    noted = {"FocalLength": 50.0, "FocalPlaneXResolution": 4000 / 36 * 25.4, "FocalPlaneResolutionUnit": 2}
+    size = {"ExifImageWidth": 4000, "ExifImageHeight": 3000}
+    focal, _ = read_focal(with_exif(tmp_path / "a.jpg", (400, 300), **noted, **size))
+    assert math.isclose(focal, 400 * 50 / 36, rel_tol=1e-4)
+    turned, _ = read_focal(with_exif(tmp_path / "b.jpg", (300, 400), **noted, **size))
+    assert turned == focal
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {"FocalLength": 4.2},
+        {"FocalLengthIn35mmFilm": 0},
+        {"FocalLengthIn35mmFilm": 26, "ExifImageWidth": 4000, "ExifImageHeight": 4000},
+    ],
+    ids=["nothing", "millimetres alone", "unknown", "cut since"],
+)
+def test_without_a_usable_note_there_is_no_focal_length(tags, tmp_path):
+    assert read_focal(with_exif(tmp_path / "a.jpg", (400, 300), **tags)) is None
+
+
+def test_a_view_takes_the_cameras_note_unless_told_better(tmp_path):
+    path = with_exif(tmp_path / "a.jpg", (400, 300), FocalLengthIn35mmFilm=26)
+    noted, told = read_view(path), read_view(path, fov=60)
+    assert math.isclose(noted.camera.K[0, 0], 26 * 500 / 43.2666, rel_tol=1e-4)
+    assert noted.camera.K[:2, 2].tolist() == [200, 150]
+    assert told.camera_source == "assumed field of view 60 degrees"
+    assert math.isclose(told.camera.K[0, 0], 200 / math.tan(math.radians(30)), rel_tol=1e-4)
+    assert read_view(with_exif(tmp_path / "b.jpg", (400, 300))).camera_source == told.camera_source
+    left = read_view(path, is_right=False)
+    assert left.camera_source == "EXIF: 26 mm (35 mm equivalent)"

@@ -1,15 +1,19 @@
-"""Ordinary picture files of any kind -> RGB in [0, 1]."""
+"""Ordinary picture files of any kind -> RGB in [0, 1], and the focal length that a camera wrote into them."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+FILM_DIAGONAL_MM = 43.2666
+"""Of a 24 x 36 mm film frame: 35 mm equivalents compare fields of view along the diagonal (CIPA DCG-001)."""
 
 MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
@@ -55,6 +59,41 @@ def read_photo(path: str | Path) -> Float[Tensor, "3 h w"]:
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError(f"{path}: the picture is truncated or damaged ({error})") from None
     return to_tensor(image)
+
+
+def read_focal(path: str | Path) -> tuple[float, str] | None:
+    """The focal length that the camera noted in the file's EXIF data.
+
+    Returns:
+        Focal length [px], and where it comes from, in words. None if the file says nothing, or if the picture's
+        proportions are no longer those that the camera noted: it was cut, and nobody knows where.
+
+    Raises:
+        PhotoError: It is not a picture.
+    """
+    try:
+        with Image.open(path) as file:
+            size, exif = file.size, file.getexif().get_ifd(ExifTags.IFD.Exif)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PhotoError(f"{path}: expected a picture, but it cannot be read ({error})") from None
+
+    def number(tag: ExifTags.Base) -> float:
+        try:
+            return float(exif.get(tag, 0))
+        except (TypeError, ValueError, ZeroDivisionError):
+            return 0.0
+
+    noted = number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight)
+    if min(noted) > 0 and abs(min(size) / max(size) - min(noted) / max(noted)) > 0.01:
+        return None
+    if (equivalent := number(ExifTags.Base.FocalLengthIn35mmFilm)) > 0:
+        return equivalent * math.hypot(*size) / FILM_DIAGONAL_MM, f"EXIF: {equivalent:g} mm (35 mm equivalent)"
+    unit_mm = {2: 25.4, 3: 10.0, 4: 1.0}.get(int(number(ExifTags.Base.FocalPlaneResolutionUnit)), 25.4)
+    focal_mm, per_unit = number(ExifTags.Base.FocalLength), number(ExifTags.Base.FocalPlaneXResolution)
+    if focal_mm > 0 and per_unit > 0 and min(noted) > 0:
+        pixels = focal_mm * per_unit / unit_mm * max(size) / max(noted)
+        return pixels, f"EXIF: {focal_mm:g} mm and the sensor's resolution"
+    return None
 
 
 def to_tensor(image: Image.Image) -> Float[Tensor, "3 h w"]:
