@@ -8,12 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ownhand import cli
 from ownhand import settings as stored
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import to_image
+from ownhand.hand.anatomy import joint_limits
+from ownhand.hand.builtin import open_hand
+from ownhand.hand.limits import JointLimits
 
 
 @pytest.fixture
@@ -96,6 +100,11 @@ def test_reconstruct_writes_what_the_formats_page_promises(ownhand, weights, pho
     assert np.shape(content["pose"]["R_parent_joint"]) == (15, 3, 3)
     assert 0 <= content["confidence"] <= 1
     assert content["units"]["joints"] == "m, camera frame"
+    angles = [[of[axis] for axis in ("twist", "abduction", "flexion")] for of in content["angles_deg"].values()]
+    R = JointLimits.of(joint_limits(), open_hand().axes).rotations(torch.tensor(angles).deg2rad())
+    mirrored = torch.tensor([[1.0, -1, -1], [-1, 1, 1], [-1, 1, 1]])
+    assert list(content["angles_deg"])[3] == "index_mcp"
+    np.testing.assert_allclose(R if side == "right" else R * mirrored, content["pose"]["R_parent_joint"], atol=1e-3)
     assert content["camera"]["source"] == "intrinsics from K.npy"
     K, joints = np.array(content["camera"]["K"]), np.array(content["joints"])
     seen = joints @ K.T

@@ -27,11 +27,13 @@ from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import PhotoError, to_image
 from ownhand.estimators import build
 from ownhand.evaluate import evaluate, observe
+from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.export import write_glb, write_mesh
 from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import measurements_mm
 from ownhand.hand.model import HandPose, mirror_pose
+from ownhand.hand.skeleton import JOINTS_16
 from ownhand.pipeline import NETWORKS, NoHandError, Pipeline, Reconstruction, load, load_networks, shipped_weights
 from ownhand.render.overlay import draw_mesh
 from ownhand.settings import Settings
@@ -149,8 +151,22 @@ def as_json(found: Reconstruction, pipeline: Pipeline, *, camera: str) -> dict[s
             "R_parent_joint": found.pose.R_parent_joint.tolist(),
             "t_cam_root": found.pose.t_cam_root.tolist(),
         },
+        "angles_deg": _angles_deg(found, pipeline),
         "camera": {"K": found.camera.K.tolist(), "size": list(found.camera.size), "source": camera},
         "reprojection_px": None if found.fit is None else float(found.fit.reprojection_px),
+    }
+
+
+def _angles_deg(found: Reconstruction, pipeline: Pipeline) -> dict[str, dict[str, float]] | None:
+    """Flexion, abduction and twist of each joint by name; None for a hand model without anatomical axes."""
+    if pipeline.limits is None:
+        return None
+    pose = found.pose if found.is_right else mirror_pose(found.pose)
+    angles = pipeline.limits.angles(pose.R_parent_joint).rad2deg().tolist()
+    axes = {"flexion": FLEXION, "abduction": ABDUCTION, "twist": TWIST}
+    return {
+        joint: {name: round(of_joint[axis], 2) for name, axis in axes.items()}
+        for joint, of_joint in zip(JOINTS_16[1:], angles, strict=True)
     }
 
 
