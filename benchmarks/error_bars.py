@@ -16,7 +16,8 @@ import tyro
 from ownhand import metrics
 from ownhand.calibrate import coverage, standardised
 from ownhand.data.dataset import ShardDataset
-from ownhand.evaluate import calibrations, observe
+from ownhand.experiments.rows import calibrations
+from ownhand.observations import observe
 from ownhand.pipeline import load
 from ownhand.structs import concatenate
 
@@ -31,7 +32,7 @@ def main(data: tyro.conf.Positional[Path], weights: Path | None = None, people: 
     for subject, person in concatenate(seen).people():
         assert len(person) == 20, f"person {subject} has fewer than 20 pictures"
     for count in (1, 5, 20):
-        found = [calibrations(pipeline, person, k, count) for k, person in concatenate(seen).people()]
+        found = [calibrations(pipeline, person[:count], k) for k, person in concatenate(seen).people()]
         truth = torch.stack([person.shape[0] for person in seen])
         for anchored in (False, True):
             shape = torch.stack([f[anchored].identity.shape for f in found])

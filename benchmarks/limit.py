@@ -17,9 +17,10 @@ import tyro
 
 from ownhand import metrics
 from ownhand.data.dataset import ShardDataset
-from ownhand.evaluate import Observations, observe, picture_errors, rescaled, tape_mm
+from ownhand.experiments.rows import picture_errors, rescaled, tape_mm
 from ownhand.fit import shape_likelihood
 from ownhand.hand.measure import length_mm
+from ownhand.observations import Observations, observe
 from ownhand.pipeline import Pipeline, load
 
 

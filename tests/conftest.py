@@ -35,8 +35,8 @@ def tiny_weights(tmp_path_factory, few_pictures):
     """A folder with a whole pipeline of tiny networks that were never trained, tuned on a few pictures."""
     from ownhand.data.dataset import ShardDataset
     from ownhand.estimators import build
-    from ownhand.evaluate import observe
     from ownhand.hand.builtin import open_hand
+    from ownhand.observations import observe
     from ownhand.pipeline import load_networks
     from ownhand.settings import Settings
     from ownhand.tune import tune, untuned

@@ -89,7 +89,7 @@ def test_a_perfect_hand_has_no_error():
     ]
     assert all(value.abs().max() == 0 for value in zeros)
     assert metrics.size_free_error_mm(shape, shape, HAND).max() < 1e-3
-    assert (metrics.f_score(posed.verts, posed.verts, 1.0) == 1).all()
+    assert (metrics.f_scores(posed.verts, posed.verts, [1.0])[0] == 1).all()
     assert (metrics.area_under_pck(metrics.distances_mm(posed.joints, posed.joints)) == 1).all()
 
 
@@ -103,15 +103,16 @@ def test_area_under_pck_equals_many_thresholds():
 
 def test_f_score_equals_a_plain_loop():
     a, b = points(30), points(40, seed=1)
-    for found, p, q in zip(metrics.f_score(a, b, 60.0), a, b, strict=True):
-        near = [[1000 * float((x - y).norm()) < 60 for y in q] for x in p]
-        precision = sum(map(any, near)) / 30
-        recall = sum(map(any, zip(*near, strict=True))) / 40
-        assert found.item() == pytest.approx(2 * precision * recall / (precision + recall))
+    for limit, scores in zip((60.0, 90.0), metrics.f_scores(a, b, (60.0, 90.0)), strict=True):
+        for found, p, q in zip(scores, a, b, strict=True):
+            near = [[1000 * float((x - y).norm()) < limit for y in q] for x in p]
+            precision = sum(map(any, near)) / 30
+            recall = sum(map(any, zip(*near, strict=True))) / 40
+            assert found.item() == pytest.approx(2 * precision * recall / (precision + recall))
 
 
 def test_nothing_in_common_scores_zero():
-    assert metrics.f_score(points(), points() + 5, 5.0).abs().max() == 0
+    assert metrics.f_scores(points(), points() + 5, [5.0])[0].abs().max() == 0
 
 
 def test_shape_errors():

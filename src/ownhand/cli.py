@@ -12,7 +12,7 @@ Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metav
 Out = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
 Side = Literal["right", "left"]
 Group = Literal["people", "poses", "things", "light", "behind", "forearm"]
-Method = Literal["paper", "robust", "mean", "median", "top-k", "bayes", "joint"]
+Method = Literal["paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint"]
 
 
 def demo(
@@ -202,7 +202,7 @@ def benchmark(
         workers: Processes.
         ray: As for `synth`.
     """
-    from ownhand.commands import make_benchmark
+    from ownhand.lab import make_benchmark
 
     make_benchmark(out, parts, size=size, workers=workers, ray=ray)
 
@@ -219,6 +219,7 @@ def train(
     length: float = 1.0,
     minutes: float | None = None,
     seed: int = 0,
+    mano: Path | None = None,
     threads: int | None = None,
     workers: int | None = None,
 ) -> None:
@@ -226,8 +227,8 @@ def train(
 
     Args:
         recipe: tiny (a minute), small (128 px, two CPU cores), paper (ResNet-50 at 224 px).
-        data: Folders of shards to train on, from `ownhand synth`, or synth:people=2400,singles=20,seed=0 for pictures
-            drawn meanwhile (docs/training.md).
+        data: Folders of shards to train on, from `ownhand synth`; synth:people=2400,singles=20,seed=0 for pictures
+            drawn meanwhile (docs/training.md); dexycb:ROOT,part=train,hands=right for real hands (docs/data.md).
         val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.
         out: Folder for weights, logs and checkpoints; `--weights` of the other commands takes it.
         start: Folder with trained weights (`shipped`: those of the package) from which stages start that would start
@@ -236,14 +237,15 @@ def train(
         length: Factor on the length of every stage.
         minutes: Stop after so long.
         seed: Of weights, order and augmentation.
+        mano: Folder with MANO_RIGHT.pkl, the hand model of real hands.
         threads: Of torch.
         workers: Processes that load pictures. When not given, 4 beside a GPU, 1 on a CPU; one per core if they draw.
     """
-    from ownhand.commands import train_and_tune
+    from ownhand.lab import train_and_tune
 
     train_and_tune(
-        recipe, data, val, out, start=start, stages=stages, length=length, minutes=minutes, seed=seed, threads=threads,
-        workers=workers,
+        recipe, data, val, out, start=start, stages=stages, length=length, minutes=minutes, seed=seed, mano=mano,
+        threads=threads, workers=workers,
     )  # fmt: skip
 
 
@@ -253,18 +255,62 @@ def evaluate(
     out: Out = Path("out/results"),
     pictures: int = 20,
     weights: Path | None = None,
+    mano: Path | None = None,
 ) -> None:
     """Every row of the results on people never seen in training, as records and as tables.
 
+    Started again, it goes on where it stopped.
+
     Args:
-        data: Folders of shards, from `ownhand synth` with a seed that was not trained on.
-        out: Folder for records.parquet, shapes.parquet, run.json and tables.md.
+        data: Folders of shards, from `ownhand synth` with a seed that was not trained on, or
+            dexycb:ROOT,part=test,hands=right for real hands (docs/data.md).
+        out: Folder for records, tables, figures, results.md and results.json.
         pictures: How many of each person's pictures are for calibration; the others are for testing.
         weights: Folder with trained weights; those shipped with the package when not given.
+        mano: Folder with MANO_RIGHT.pkl, the hand model of real hands.
     """
-    from ownhand.commands import evaluate_people
+    from ownhand.lab import evaluate_people
 
-    evaluate_people(data, out, pictures=pictures, weights=weights)
+    evaluate_people(data, out, pictures=pictures, weights=weights, mano=mano)
+
+
+def reproduce(
+    dataset: Annotated[Literal["synth", "dexycb", "humbi"], tyro.conf.Positional],
+    root: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Out = Path("out/reproduce"),
+    protocol: Literal["paper", "honest", "both"] = "both",
+    scale: Literal["tiny", "small", "paper"] = "small",
+    weights: Path | None = None,
+    systems: Path | None = None,
+    pictures: int = 20,
+    mano: Path | None = None,
+    cache: Path | None = None,
+) -> None:
+    """The paper's experiments: train what is missing, calibrate, fit, measure, and write its tables beside its numbers.
+
+    Started again, it goes on where it stopped.
+
+    Args:
+        dataset: synth is OwnHand-ID, generated where it is missing; dexycb and humbi lie where you have them.
+        root: The data set's folder.
+        out: Folder for weights, records, tables (Markdown, CSV, LaTeX), figures, results.md and results.json.
+        protocol: paper takes calibration pictures from the test pictures and crops around labelled joints; honest
+            keeps the pictures apart and finds the hands itself.
+        scale: Recipe to train with: small (two CPU cores, hours) or paper (a GPU); tiny shows that everything works.
+        weights: Folder with trained weights, or `shipped`: nothing is trained then.
+        systems: Folder with weights of the systems to compare with; OUT/systems when not given.
+        pictures: How many pictures of each person are for calibration.
+        mano: Folder with MANO_RIGHT.pkl, the hand model of real hands.
+        cache: Folder for the index of real pictures; beside them when not given.
+    """
+    from ownhand.lab import reproduce_paper
+
+    reproduce_paper(
+        dataset, root, out, protocols=("honest", "paper") if protocol == "both" else (protocol,), scale=scale,
+        weights=weights, systems=systems, pictures=pictures, mano=mano, cache=cache,
+    )  # fmt: skip
 
 
 def data(
@@ -287,14 +333,14 @@ def data(
         out: Sheet of samples to look at.
         cache: Folder for the index; beside the data when not given.
     """
-    from ownhand.commands import check_data
+    from ownhand.lab import check_data
 
     check_data(root, out, dataset=dataset, mano=mano, cache=cache)
 
 
 def main() -> None:
     """Entry point of the `ownhand` command: errors of use end in one sentence and exit code 2."""
-    every = (demo, calibrate, reconstruct, info, export, synth, benchmark, data, train, evaluate)
+    every = (demo, calibrate, reconstruct, info, export, synth, benchmark, data, train, evaluate, reproduce)
     commands = {f.__name__: f for f in every}
     try:
         tyro.extras.subcommand_cli_from_dict(

@@ -13,7 +13,7 @@ from torch import Tensor
 from ownhand import __version__, metrics
 from ownhand.calibrate import Anchor, Calibration
 from ownhand.data.sample import HandSample
-from ownhand.evaluate import TAPE_SD_MM, tape_mm
+from ownhand.experiments.rows import TAPE_SD_MM, tape_mm
 from ownhand.geometry.camera import Camera
 from ownhand.hand.hand_file import save_identity
 from ownhand.hand.identity import Identity, measurements_mm, vertex_std_mm

@@ -6,10 +6,13 @@ camera's orientation, and the mean goes over all vertices, or all 21 joints incl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from ownhand.geometry.align import best_scale, procrustes, relative_to
@@ -93,14 +96,29 @@ def area_under_pck(distances: Float[Tensor, "*batch n"], limit_mm: float = 50.0)
     return (1 - distances / limit_mm).clamp_min(0).mean(-1)
 
 
-def f_score(
-    points: Float[Tensor, "*batch n 3"], truth: Float[Tensor, "*batch m 3"], threshold_mm: float
-) -> Float[Tensor, "*batch"]:
-    """Harmonic mean of precision and recall of two point sets (Knapitsch et al. 2017), nothing aligned."""
-    distances = 1000 * torch.cdist(points, truth)
-    precision = (distances.amin(-1) < threshold_mm).float().mean(-1)
-    recall = (distances.amin(-2) < threshold_mm).float().mean(-1)
-    return 2 * precision * recall / (precision + recall).clamp_min(1e-9)
+def f_scores(
+    points: Float[Tensor, "*batch n 3"], truth: Float[Tensor, "*batch m 3"], thresholds_mm: Sequence[float]
+) -> list[Float[Tensor, "*batch"]]:
+    """Harmonic mean of precision and recall of two point sets (Knapitsch et al. 2017), nothing aligned.
+
+    Args:
+        points: Points [m].
+        truth: True points [m].
+        thresholds_mm: How near a point must be to one of the others; gives a score for each.
+    """
+    batch, limits = points.shape[:-2], np.asarray(thresholds_mm)[:, None]
+    scores = []
+    for found, true in zip(_flat(points), _flat(truth), strict=True):
+        precision, recall = (
+            (1000 * KDTree(b).query(a, distance_upper_bound=limits.max() / 1000 + 1e-6)[0] < limits).mean(-1)
+            for a, b in ((found, true), (true, found))
+        )
+        scores.append(2 * precision * recall / np.maximum(precision + recall, 1e-9))
+    return list(torch.from_numpy(np.stack(scores, -1)).to(points).unflatten(-1, batch or (1,)))
+
+
+def _flat(points: Float[Tensor, "*batch n 3"]) -> Float[np.ndarray, "flat n 3"]:
+    return points.detach().cpu().double().numpy().reshape(-1, *points.shape[-2:])
 
 
 def mse_mano(shape: Float[Tensor, "*batch n"], truth: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
@@ -135,6 +153,16 @@ def size_free_error_mm(
     verts = relative_to(rest.verts, rest.joints_16[..., 0, :])
     true_verts = relative_to(true_rest.verts, true_rest.joints_16[..., 0, :])
     return camera_error_mm(best_scale(verts, true_verts)[..., None, None] * verts, true_verts)
+
+
+def rest_error_mm(
+    shape: Float[Tensor, "*batch n"], truth: Float[Tensor, "*batch n"], hand: HandModel
+) -> Float[Tensor, "*batch"]:
+    """Mean vertex distance of the rest hands, relative to the wrist: what shape challenges compare."""
+    rest, true_rest = hand.shaped(shape), hand.shaped(truth)
+    return camera_error_mm(
+        relative_to(rest.verts, rest.joints_16[..., 0, :]), relative_to(true_rest.verts, true_rest.joints_16[..., 0, :])
+    )
 
 
 def keypoint_error_px(

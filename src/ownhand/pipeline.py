@@ -208,12 +208,25 @@ class Pipeline:
             locator: Where the hands are; by default each picture is taken to show one.
         """
         boxes = [(locator or WholePicture())(view.image)[0] for view in views]
-        size, scale = self.settings.size, self.settings.crop_scale
-        first = self._keypoints(views, [box.crop(size) for box in boxes])
-        angles = upright_angle(first) if self.settings.upright else torch.zeros(len(first))
+        first = self._keypoints(views, [box.crop(self.settings.size) for box in boxes])
+        return self.crop_around(views, first, smallest=[SMALLEST_HAND * box.side for box in boxes])
+
+    def crop_around(
+        self, views: Sequence[View], keypoints: Float[Tensor, "views 21 2"], *, smallest: Sequence[float] | None = None
+    ) -> tuple[list[Crop], Seen]:
+        """Crop each view around keypoints as in training, and look.
+
+        Args:
+            views: Pictures of right hands.
+            keypoints: About where the joints are [px].
+            smallest: The keypoints' box counts as at least this large [px].
+        """
+        settings = self.settings
+        angles = upright_angle(keypoints) if settings.upright else torch.zeros(len(keypoints))
+        least = smallest or [1.0] * len(views)
         crops = [
-            Crop.around_keypoints(points, size, scale, angle=angle, smallest=SMALLEST_HAND * box.side)
-            for box, points, angle in zip(boxes, first, angles, strict=True)
+            Crop.around_keypoints(points, settings.size, settings.crop_scale, angle=angle, smallest=side)
+            for points, angle, side in zip(keypoints, angles, least, strict=True)
         ]
         return crops, self.look(*_cropped(views, crops))
 
@@ -351,17 +364,18 @@ def shipped_weights() -> Path:
     return Path(str(resources.files("ownhand").joinpath("weights")))
 
 
-def load(weights: str | Path | None = None) -> Pipeline:
+def load(weights: str | Path | None = None, hand: HandModel | None = None) -> Pipeline:
     """The pipeline with trained weights.
 
     Args:
         weights: A folder written by training; those shipped with the package when None.
+        hand: The hand model that they were trained with; the open hand when None.
 
     Raises:
         WeightsError: A file is missing, damaged, or belongs to something else.
     """
     folder = shipped_weights() if weights is None else Path(weights)
-    hand = open_hand()
+    hand = hand or open_hand()
     networks = load_networks(folder, hand)
     settings = load_settings(folder)
     priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -98,6 +98,40 @@ class TensorStruct:
         if not self.batch_shape:
             raise IndexError(f"this {type(self).__name__} has no batch axis to index")
         return self._map(lambda x: x[index], batched_only=True)
+
+
+def to_tensors(struct: TensorStruct, prefix: str = "") -> dict[str, Tensor]:
+    """All tensors of a struct by name, those of nested ones as `field.field`; what is None is left out."""
+    found = {}
+    for field in dataclasses.fields(struct):
+        value, name = getattr(struct, field.name), prefix + field.name
+        if isinstance(value, TensorStruct):
+            found |= to_tensors(value, f"{name}.")
+        elif isinstance(value, Tensor):
+            found[name] = value
+        elif isinstance(value, tuple):
+            found[name] = torch.tensor(value)
+    return found
+
+
+def from_tensors(cls: type[S], tensors: Mapping[str, Tensor]) -> S:
+    """The struct that `to_tensors` took apart; fields without tensors keep their defaults.
+
+    Raises:
+        ValueError: A field is missing.
+    """
+    values: dict[str, Any] = {}
+    for name, hint in typing.get_type_hints(cls).items():
+        inner = {key.removeprefix(f"{name}."): x for key, x in tensors.items() if key.startswith(f"{name}.")}
+        nested = [t for t in (hint, *typing.get_args(hint)) if isinstance(t, type) and issubclass(t, TensorStruct)]
+        if inner:
+            values[name] = from_tensors(nested[0], inner)
+        elif name in tensors:
+            values[name] = tuple(tensors[name].tolist()) if typing.get_origin(hint) is tuple else tensors[name]
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ValueError(f"expected all fields of {cls.__name__}: {error}") from None
 
 
 def _combine(operation: Callable[[list[Tensor]], Tensor], structs: Sequence[Any]) -> Any:

@@ -41,13 +41,16 @@ from ownhand.recipes import Recipe, Stage, recipe_by_name
 from ownhand.runtime import leave_signals_to_the_parent, precision_here, repeatable, stop_requests
 from ownhand.synth.drawn import PREFIX, DrawnPictures
 
+Source = str | Path | Pictures
+"""Where pictures come from: see `run`."""
+
 
 def run(
     recipe: Recipe | str,
     *,
-    data: Sequence[str | Path],
+    data: Sequence[Source],
     out: str | Path,
-    val: Sequence[str | Path] = (),
+    val: Sequence[Source] = (),
     start: str | Path | None = None,
     stages: Sequence[str] | None = None,
     hand: HandModel | None = None,
@@ -67,9 +70,9 @@ def run(
 
     Args:
         recipe: What to train, or its name.
-        data: Folders of shards, or what is to be drawn meanwhile: see `DrawnPictures.from_words`.
+        data: Pictures, folders of shards, or what is to be drawn meanwhile (see `DrawnPictures.from_words`).
         out: Where weights, logs and checkpoints go.
-        val: Folders of shards with other people, on which the best weights are chosen; without, the last are kept.
+        val: The same with other people, on which the best weights are chosen; without, the last are kept.
         start: Folder with the weights of a pipeline. A stage starts from them where it would start from nothing, or
             from a stage that is not in `out`.
         stages: Names of those to train; all when None.
@@ -115,7 +118,7 @@ def run(
         fabric=fabric,
         hand=(open_hand() if hand is None else hand).to(fabric.device),
         data=pictures,
-        val=ShardDataset(*val) if val else None,
+        val=_open(val, "cpu") if val else None,
         out=Path(out),
         start=None if start is None else Path(start),
         seed=seed,
@@ -141,7 +144,7 @@ class _Task:
     fabric: Fabric
     hand: HandModel
     data: Pictures
-    val: ShardDataset | None
+    val: Pictures | None
     out: Path
     start: Path | None
     seed: int
@@ -151,12 +154,14 @@ class _Task:
     made_by: dict[str, Any]
 
 
-def _open(sources: Sequence[str | Path], device: str) -> Pictures:
-    """Folders of shards and pictures to be drawn on a device, as one data set."""
-    folders = [source for source in sources if not str(source).startswith(PREFIX)]
+def _open(sources: Sequence[Source], device: str) -> Pictures:
+    """Pictures, folders of shards, and pictures to be drawn on a device, as one data set."""
+    opened = [source for source in sources if not isinstance(source, (str, Path))]
+    words = [source for source in sources if isinstance(source, (str, Path))]
+    folders = [source for source in words if not str(source).startswith(PREFIX)]
     stored = [ShardDataset(*folders)] if folders or not sources else []
-    drawn = [DrawnPictures.from_words(str(source)).on(device) for source in sources if source not in folders]
-    parts: list[Pictures] = [*stored, *drawn]
+    drawn = [DrawnPictures.from_words(str(source)).on(device) for source in words if source not in folders]
+    parts: list[Pictures] = [*opened, *stored, *drawn]
     return JoinedPictures(*parts) if len(parts) > 1 else parts[0]
 
 

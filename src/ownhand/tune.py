@@ -22,10 +22,10 @@ from ownhand.calibrate import (
     shape_metric,
     weight_map_candidates,
 )
-from ownhand.evaluate import Observations
 from ownhand.fit import distance_at_which_it_fills, place
 from ownhand.hand.model import HandModel
 from ownhand.hand.pose_prior import PosePrior
+from ownhand.observations import Observations
 from ownhand.pipeline import Pipeline
 from ownhand.settings import Settings, save_settings
 from ownhand.structs import given

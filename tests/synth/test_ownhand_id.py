@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ownhand.commands import make_benchmark
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.sample import CLIP, Taken
+from ownhand.lab import make_benchmark
 from ownhand.synth import ownhand_id
 from ownhand.synth.generator import Generator
 from ownhand.synth.ownhand_id import PEOPLE, WORLDS, differences, drawn_records, manifest, split, stored_records

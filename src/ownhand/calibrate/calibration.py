@@ -18,7 +18,7 @@ from ownhand.hand.identity import Evidence, Identity, ShapeLikelihood
 from ownhand.hand.model import HandModel
 from ownhand.structs import concatenate
 
-Method = Literal["paper", "robust", "mean", "median", "top-k", "bayes", "joint"]
+Method = Literal["paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +109,12 @@ def calibrate(
         R_parent_joint: theta_k: rotations of the 15 joints in each picture.
         shapes: beta_k: shape coefficients found in each picture.
         confidence: How good each picture's shape is, larger is better; None: all alike.
-        method: `paper`: the objective above. `robust`: the same with one metric, the mean over pictures, so that an
-            error in what is seen well (size) does not leak into what is hardly seen. `mean`, `median` (of each
-            coefficient): weighted likewise. `top-k`: mean of the `top_k` most confident. `bayes`: `robust`, then
-            corrected for what a network gets wrong systematically, by an error model fitted for `bayes`. `joint`:
-            the same with, beside it, the shape that the keypoints of all pictures show together.
+        method: `paper`: the objective above. `squared`: its norms squared, so that bad pictures have more to say.
+            `robust`: the objective with one metric, the mean over pictures, so that an error in what is seen well
+            (size) does not leak into what is hardly seen. `mean`, `median` (of each coefficient): weighted likewise.
+            `top-k`: mean of the `top_k` most confident. `bayes`: `robust`, then corrected for what a network gets
+            wrong systematically, by an error model fitted for `bayes`. `joint`: the same with, beside it, the shape
+            that the keypoints of all pictures show together.
         weight_map: From confidence to weights; default: softmax. Choose it with `choose_weight_map`.
         top_k: For `top-k`.
         error_model: Fitted on people of known shape, for this method; gives the covariance.
@@ -212,6 +213,9 @@ def combine(
             metrics = metrics.mean(0).expand_as(metrics)
         solution = geometric_median(shapes, metrics, weights)
         return solution.point, solution.optimality
+    if method == "squared":
+        weighted = weights[:, None, None] * metrics
+        return torch.linalg.solve(weighted.sum(0), (weighted @ shapes[..., None]).sum(0)[:, 0]), None
     if method == "median":
         return _weighted_median(shapes, weights), None
     return weights @ shapes, None

@@ -20,9 +20,11 @@ from torch import Tensor
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.sample import CLIP, Taken
 from ownhand.structs import given
+from ownhand.synth.generator import Generator
 from ownhand.synth.shots import shot
 from ownhand.synth.surroundings.cameras import KINDS
 from ownhand.synth.world import World
+from ownhand.synth.write import write
 
 Array = np.ndarray
 
@@ -44,6 +46,32 @@ DexYCB)."""
 TEST_DEVICES, VAL_DEVICES = ("webcam", "pass-through"), ("depth camera",)
 
 _SIGNS = np.random.default_rng(0).choice([-1, 1], 105)
+
+
+def make(folder: Path, part: str, *, size: int = SIZE, workers: int = 2, ray: str | None = None) -> str:
+    """Generate a part, going on where it stopped, and compare it with the manifest.
+
+    Args:
+        folder: Where to.
+        part: One of PEOPLE.
+        size: Side of a picture [px].
+        workers: Processes.
+        ray: Address of a Ray cluster that draws instead.
+
+    Returns:
+        What was done, in words.
+
+    Raises:
+        ValueError: It is not as the manifest says.
+    """
+    done = write(folder, Generator(WORLDS[part], size=size), people=PEOPLE[part], workers=workers, ray=ray)
+    records = list(stored_records(part, ShardDataset(folder, fields=())))
+    if differing := differences(records, manifest(part)):
+        raise ValueError(
+            f"{folder} is not OwnHand-ID {VERSION}: {len(differing)} of {len(records)} pictures differ from the "
+            f"manifest; {differing[0]}"
+        )
+    return f"{done}\n{folder} is OwnHand-ID {VERSION}: all labels are those of the manifest"
 
 
 def drawn_records(part: str, people: Sequence[int]) -> Iterator[dict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,7 +19,18 @@ from ownhand.hand.model import HandModel
 
 LAYOUTS = {layout.name: layout for layout in (DEXYCB, HUMBI, FREIHAND, HO3D, INTERHAND)}
 
-__all__ = ["LAYOUTS", "Conventions", "Findings", "Layout", "RealPictures", "index", "open_pictures", "recognise"]
+__all__ = [
+    "LAYOUTS",
+    "Conventions",
+    "Findings",
+    "Layout",
+    "RealPictures",
+    "from_words",
+    "index",
+    "is_words",
+    "open_pictures",
+    "recognise",
+]
 
 
 def open_pictures(
@@ -49,6 +61,44 @@ def open_pictures(
     """
     layout, table, found = index(name, root, cache=cache, progress=progress)
     return RealPictures(layout, Path(root), table, hand, left, findings=found, size=size, scale=scale)
+
+
+def is_words(source: str | Path) -> bool:
+    """Whether something names a data set, as `from_words` reads it, and is no folder."""
+    name, colon, _ = str(source).partition(":")
+    return bool(colon) and name in LAYOUTS
+
+
+def from_words(words: str, hand: HandModel, left: HandModel | None = None, **options: Any) -> RealPictures:
+    """Pictures named on a command line: `dexycb:ROOT,split=s1,part=test,hands=right,filter=whole`.
+
+    Args:
+        words: Name and folder of a data set; then, each optional, its split and part (`train`, `val`, `test`; all
+            when not given), `hands` (`both`, `right`) and `filter` (`none`, `whole`: none with a joint outside the
+            picture).
+        hand: As `open_pictures` takes it; likewise the others.
+
+    Raises:
+        ValueError: The words are none of these, or as `open_pictures`.
+    """
+    name, _, rest = words.partition(":")
+    root, *pairs = rest.split(",")
+    given = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+    allowed = {"split": None, "part": ("train", "val", "test"), "hands": ("both", "right"), "filter": ("none", "whole")}
+    for key, value in given.items():
+        if key not in allowed or ((values := allowed[key]) is not None and value not in values):
+            raise ValueError(
+                f"{words}: expected NAME:ROOT and, after commas, split=..., part=train, val or test, hands=both or "
+                f"right, filter=none or whole; got {key}={value}"
+            )
+    pictures = open_pictures(name, root, hand, left, **options)
+    if given.get("hands") == "right":
+        pictures = pictures.right_hands()
+    if given.get("filter") == "whole":
+        pictures = pictures.whole_hands()
+    if "part" in given:
+        pictures = pictures.part(given.get("split", pictures.layout.splits[0]), given["part"])
+    return pictures
 
 
 def index(

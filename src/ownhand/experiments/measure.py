@@ -1,0 +1,216 @@
+"""Everything that is measured of a pipeline on labelled pictures: records first, then tables and figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ownhand.data.photos import to_image
+from ownhand.estimators.build import describe
+from ownhand.experiments import shape_tables, shapes, tables
+from ownhand.experiments.figures import comparison, curve_chart
+from ownhand.experiments.parting import Protocol, pool
+from ownhand.experiments.rows import person_records
+from ownhand.experiments.store import Store
+from ownhand.experiments.systems import system_records, trained_systems
+from ownhand.experiments.table import Table
+from ownhand.experiments.training import Report
+from ownhand.files import write_beside, write_text
+from ownhand.observations import Crops, LabelledPictures, Observations, observe
+from ownhand.pipeline import NETWORKS, Pipeline
+
+CROPS: dict[Protocol, Crops] = {"honest": "found", "paper": "labelled"}
+CHUNK = 500
+"""Pictures per part: what a kill loses at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be measured.
+
+    Attributes:
+        dataset: `synth`, `dexycb`, `humbi`: whose numbers of the paper stand beside ours.
+        true_shape: What counts as a person's true shape, in words.
+        protocols: Which; tables of all of them are written.
+        calibration: Pictures per person to calibrate from.
+        counts: Numbers of pictures for curves of the shape error; none: no curves.
+        people: What is known of each person, by number: see `tables.group_table`.
+        systems: Folder with weights of the systems to compare with.
+    """
+
+    dataset: str
+    true_shape: str
+    protocols: Sequence[Protocol] = ("honest",)
+    calibration: int = 20
+    counts: Sequence[int] = shapes.COUNTS
+    people: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    systems: Path | None = None
+
+
+def measure(
+    pipeline: Pipeline, weights: Path, pictures: LabelledPictures, plan: Plan, out: Path, *, made_by: Mapping[str, Any],
+    report: Report,
+) -> str:  # fmt: skip
+    """Measure, write everything, and say it in Markdown; started again, it goes on where it stopped.
+
+    Args:
+        pipeline: Networks and settings.
+        weights: The folder that they come from.
+        pictures: Labelled pictures of people never seen in training.
+        plan: What to measure.
+        out: Folder for steps/ (records), tables/, figures, results.md and results.json.
+        made_by: Command, commit, machine, date.
+        report: For progress.
+
+    Raises:
+        ValueError: The pictures do not say pose, shape and person, or a person has too few of them.
+    """
+    store = Store(folder=out / "steps", made_by=made_by)
+    known = {"weights": weights_fingerprint(weights), "data": pictures.fingerprint}
+    rows = range(len(pictures)) if plan.counts else pictures.singles
+    found: list[Table] = []
+    for protocol in plan.protocols:
+        crops = CROPS[protocol]
+        seen = _observed(pipeline, pictures, rows, crops, store, known, report)
+        records, errors = _records(pipeline, seen, protocol, plan, store, known, report)
+        systems = _systems(pipeline, pictures, plan, store, known, report)
+        found += [
+            tables.table_1(records, systems, plan.dataset, protocol),
+            *([tables.table_2(records, systems, plan.dataset)] if protocol == plan.protocols[-1] else []),
+            shape_tables.table_3(errors, plan.dataset, protocol, pipeline.settings.method),
+            tables.error_table(records, protocol),
+            tables.kept_table(records, protocol),
+            shape_tables.shape_table(errors, protocol),
+            shape_tables.gain_table(errors, protocol),
+        ]
+        if protocol == "honest":
+            found += [*_more(pipeline, seen, records, errors, plan, store, known, report)]
+            sheet = comparison(pipeline, pictures, rows, seen, calibration=plan.calibration, protocol=protocol)
+            write_beside(
+                out / "comparison.jpg", lambda path, sheet=sheet: to_image(sheet).save(path, "JPEG", quality=90)
+            )
+    return _written(found, plan, known, store, out, made_by)
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Equal for equal networks, settings and priors."""
+    digest = hashlib.sha256()
+    for name in sorted(NETWORKS.values()):
+        digest.update(describe(folder / name)["sha256"].encode())
+    for path in [folder / "pipeline.json", *sorted(folder.glob("prior_*.safetensors"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _observed(
+    pipeline: Pipeline, pictures: LabelledPictures, rows: Sequence[int], crops: Crops, store: Store, known: Mapping,
+    report: Report,
+) -> Observations:  # fmt: skip
+    return store.structs(
+        f"observations_{crops}",
+        Observations,
+        range(-(-len(rows) // CHUNK)),
+        {**known, "crops": crops, "rows": [len(rows), int(np.sum(rows))]},
+        lambda part: observe(pipeline, pictures, rows=rows[part * CHUNK : (part + 1) * CHUNK], crops=crops),
+        report(f"networks, {crops} crops"),
+    )
+
+
+def _records(
+    pipeline: Pipeline, seen: Observations, protocol: Protocol, plan: Plan, store: Store, known: Mapping, report: Report
+) -> tuple[pa.Table, pa.Table]:
+    """Records of reconstruction and of shape, person by person, on the pictures that were taken alone."""
+    people = {subject: person[pool(person, "anywhere")] for subject, person in seen.people()}
+    others = dict(zip(people, [*list(people)[1:], next(iter(people))], strict=True))
+    depends_on = {**known, "crops": CROPS[protocol], "protocol": protocol, "pictures": plan.calibration}
+    options: dict[str, Any] = {"pictures": plan.calibration, "protocol": protocol}
+    records = store.table(
+        f"records_{protocol}",
+        list(people),
+        {**depends_on, "others": "the next person"},
+        lambda s: person_records(pipeline, people[s], s, people[others[s]].shape[0], **options),
+        report(f"reconstruction, {protocol}"),
+    )
+    errors = store.table(
+        f"shapes_{protocol}",
+        list(people),
+        depends_on,
+        lambda s: shapes.person_shapes(pipeline, people[s], s, **options),
+        report(f"shape, {protocol}"),
+    )
+    return records, errors
+
+
+def _more(
+    pipeline: Pipeline, seen: Observations, records: pa.Table, errors: pa.Table, plan: Plan, store: Store,
+    known: Mapping, report: Report,
+) -> list[Table]:  # fmt: skip
+    """What is told once, of pictures cropped and parted honestly."""
+    found = [
+        tables.spread_table(records),
+        tables.group_table(records, plan.people),
+        tables.people_table(records, errors),
+        shape_tables.confidence_table(shapes.picture_shapes(pipeline, seen)),
+    ]
+    if plan.counts:
+        people = dict(seen.people())
+        curves = store.table(
+            "curves",
+            list(people),
+            {**known, "counts": list(plan.counts)},
+            lambda s: shapes.person_curves(pipeline, people[s], s, counts=plan.counts),
+            report("curves"),
+        )
+        found += [
+            shape_tables.curve_table(curves),
+            shape_tables.source_table(curves),
+            shape_tables.error_bar_table(curves),
+        ]
+    return found
+
+
+def _systems(
+    pipeline: Pipeline, pictures: LabelledPictures, plan: Plan, store: Store, known: Mapping, report: Report
+) -> pa.Table | None:
+    trained = {} if plan.systems is None else trained_systems(plan.systems)
+    parts = []
+    for name, path in trained.items():
+        parts.append(
+            store.table(
+                f"system_{path.stem}",
+                [0],
+                {"data": known["data"], "system": describe(path)["sha256"]},
+                lambda _, name=name, path=path: system_records(name, path, pictures, pipeline.hand),
+                report(name),
+            )
+        )
+    return pa.concat_tables(parts) if parts else None
+
+
+def _written(
+    found: Sequence[Table], plan: Plan, known: Mapping, store: Store, out: Path, made_by: Mapping[str, Any]
+) -> str:
+    for table in found:
+        table.write(out / "tables")
+        if table.name.startswith("curve_"):
+            write_text(out / f"{table.name}.svg", curve_chart(table))
+    facts = {
+        **made_by,
+        **known,
+        "dataset": plan.dataset,
+        "true shape": plan.true_shape,
+        "protocols": list(plan.protocols),
+        "calibration pictures": plan.calibration,
+        "steps": store.made(),
+    }
+    write_text(out / "results.json", json.dumps(facts, indent=1) + "\n")
+    text = "\n".join(table.markdown() for table in found)
+    write_text(out / "results.md", text)
+    return text
