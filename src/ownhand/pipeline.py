@@ -375,7 +375,7 @@ def load(weights: str | Path | None = None, hand: HandModel | None = None) -> Pi
         WeightsError: A file is missing, damaged, or belongs to something else.
     """
     folder = shipped_weights() if weights is None else Path(weights)
-    hand = hand or open_hand()
+    hand = open_hand() if hand is None else hand
     networks = load_networks(folder, hand)
     settings = load_settings(folder)
     priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from ownhand.cli import main
 from ownhand.data.photos import read_photo
 from ownhand.data.pictures import Pictures
-from ownhand.data.readers import LAYOUTS, open_pictures, recognise
+from ownhand.data.readers import LAYOUTS, from_words, is_words, open_pictures, recognise
 from ownhand.data.readers.check import compare, verdict
 from ownhand.data.readers.humbi import read_cameras
 from ownhand.data.readers.index import column
@@ -131,7 +131,7 @@ def test_it_is_what_training_asks_for(pictures):
     if pictures.subjects is not None:
         assert torch.equal(pictures.subjects, pictures.known(range(len(pictures))).subject)
     assert pictures.only(("labels",)).load([0]).labels is None
-    batches = DataLoader(Loading(pictures), batch_size=None, num_workers=2)
+    batches = DataLoader(Loading(pictures), batch_size=None, num_workers=1)
     loaded = concatenate(list(batches))
     assert torch.allclose(loaded.image, pictures.load(range(4)).image, atol=1e-3)
 
@@ -196,6 +196,31 @@ def test_splits_part_the_pictures(pictures):
             assert len(pictures.part(name, part)) == (parts == part).sum()
     with pytest.raises(ValueError, match="expected a split of"):
         pictures.part("s9", "train")
+
+
+def test_words_name_a_data_set_and_a_part_of_it(dexycb, models):
+    words = f"dexycb:{dexycb},split=s0,part=train,hands=right,filter=whole"
+    assert is_words(words)
+    assert not is_words(dexycb)
+    found = from_words(words, *models)
+    same = open_pictures("dexycb", dexycb, *models).right_hands().whole_hands()
+    assert found.fingerprint == same.part("s0", "train").fingerprint
+    everything = from_words(f"dexycb:{dexycb}", *models)
+    assert len(everything) > len(found)
+    for wrong in ("part=testing", "hands=left", "colour=red", "part"):
+        with pytest.raises(ValueError, match="expected NAME:ROOT and, after commas"):
+            from_words(f"dexycb:{dexycb},{wrong}", *models)
+
+
+def test_pictures_say_when_and_by_which_camera_they_were_taken(dexycb, models):
+    pictures = open_pictures("dexycb", dexycb, *models)
+    taken = pictures.known(range(len(pictures))).taken
+    names = list(zip(*(pictures.table[name].to_pylist() for name in ("sequence", "frame")), strict=True))
+    together = {name: set() for name in names}
+    for name, instant in zip(names, taken.instant.tolist(), strict=True):
+        together[name].add(instant)
+    assert all(len(instants) == 1 for instants in together.values())
+    assert taken.device.tolist() == pictures.table["camera_number"].to_pylist()
 
 
 def test_humbi_keeps_people_apart(models, tmp_path):

@@ -1,5 +1,7 @@
 """Calibration and test pictures, and where calibration pictures come from."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -59,6 +61,23 @@ def test_pools_hold_what_their_names_say(person):
     camera = pool(person, "one kind of camera")
     assert len(device[camera].unique()) == 1
     assert (kind[camera] == SINGLE).all()
+
+
+def test_frames_of_one_sequence_stay_together_even_if_some_were_dropped(person):
+    """As readers of real data sets give them: two sequences seen by two cameras, with frames left out."""
+    instant = torch.tensor([0, 1, 2, 9, 0, 1, 2, 9, 10_000_000, 10_000_001, 10_000_000, 10_000_002])
+    camera = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1])
+    some = person[[0] * 12]
+    filmed = replace(some.taken, kind=torch.full((12,), CLIP), instant=instant, device=camera)
+    film = replace(some, taken=filmed)
+    assert runs(film).tolist() == [0] * 8 + [1] * 4
+    calibration, test = parted(film, 3, "honest", 0)
+    assert set(calibration.tolist()) <= set(range(8))
+    assert test.tolist() == [8, 9, 10, 11]
+    assert pool(film, "anywhere").tolist() == list(range(12))
+    assert pool(film, "one clip").tolist() == [0, 1, 2, 3]
+    assert pool(film, "one kind of camera").tolist() == [0, 1, 2, 3, 8, 9]
+    assert pool(film, "several cameras at once").tolist() == [0, 4]
 
 
 def test_labelled_crops_do_not_ask_the_keypoint_network(pipeline, world):

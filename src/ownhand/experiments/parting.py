@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ownhand.data.sample import CLIP, RIG, SINGLE
+from ownhand.data.sample import CLIP, SINGLE
 from ownhand.observations import Observations
 
 Protocol = Literal["honest", "paper"]
@@ -18,6 +18,9 @@ Protocol = Literal["honest", "paper"]
 
 SHARE = 0.2
 """Of a person's pictures that the honest protocol keeps for calibration, if that is more than are needed."""
+
+GAP = 30
+"""Instants of one clip are at most so far apart, even where pictures were left out."""
 
 Source = Literal["anywhere", "one clip", "one kind of camera", "several cameras at once"]
 SOURCES: tuple[Source, ...] = ("anywhere", "one clip", "one kind of camera", "several cameras at once")
@@ -69,7 +72,7 @@ def runs(person: Observations) -> Int[Tensor, "pictures"]:
     instant, place = person.taken.instant.unique(return_inverse=True)
     alone = torch.ones(len(instant), dtype=torch.bool)
     alone[place[person.taken.kind == CLIP]] = False
-    goes_on = (instant.diff() == 1) & ~alone[1:] & ~alone[:-1]
+    goes_on = (instant.diff() <= GAP) & ~alone[1:] & ~alone[:-1]
     number = torch.cat([torch.zeros(1, dtype=torch.long), (~goes_on).long().cumsum(0)])
     return number[place]
 
@@ -77,23 +80,26 @@ def runs(person: Observations) -> Int[Tensor, "pictures"]:
 def pool(person: Observations, source: Source) -> Int[Tensor, "pool"]:
     """Rows of the pictures from which calibration pictures come; none if the person has no such pictures.
 
-    One kind of camera is the one that took most of the single pictures; several cameras at once are a rig's.
+    Anywhere: pictures that were taken alone, or all if none were. One kind of camera: of those, the ones by the camera
+    that took most. One clip: the first, by one camera. Several cameras at once: the instant that most cameras saw.
     """
-    everything = torch.arange(len(person))
-    taken = person.taken
+    everything, taken = torch.arange(len(person)), person.taken
     if taken is None:
         return everything if source == "anywhere" else everything[:0]
     alone = everything[taken.kind == SINGLE]
+    anywhere = alone if len(alone) else everything
     if source == "anywhere":
-        return alone if len(alone) else everything
-    if source == "several cameras at once":
-        return everything[taken.kind == RIG]
+        return anywhere
+    if source == "one kind of camera":
+        device = taken.device[anywhere]
+        return anywhere[device == device.mode().values]
     if source == "one clip":
         clips = everything[taken.kind == CLIP]
-        first = runs(person)[clips]
-        return clips[first == first.min()] if len(clips) else clips
-    device = taken.device[alone]
-    return alone[device == device.mode().values] if len(alone) else alone
+        if len(clips):
+            clips = clips[runs(person)[clips] == runs(person)[clips].min()]
+        return clips[taken.device[clips] == taken.device[clips[:1]]]
+    _, place, count = taken.instant.unique(return_inverse=True, return_counts=True)
+    return everything[place == count.argmax()] if count.max() > 1 else everything[:0]
 
 
 def _drawn(rows: Int[Tensor, "n"], count: int, subject: int, seed: int) -> Int[Tensor, "count"]:

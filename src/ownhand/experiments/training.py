@@ -48,7 +48,7 @@ def train_pipeline(
     Returns:
         What `train.run` says of each stage.
     """
-    hand = hand or open_hand()
+    hand = open_hand() if hand is None else hand
     results = run(recipe, data=data, val=[val], out=out, hand=hand, stages=stages or None, made_by=made_by, **options)
     if all(result["finished"] for result in results.values()) and has_networks(out):
         view = trained_view(out / "identity")

@@ -20,7 +20,7 @@ from torch import Tensor
 from ownhand.data.photos import PhotoError, read_photo
 from ownhand.data.pictures import check_fields
 from ownhand.data.readers.index import Findings, Row, column
-from ownhand.data.sample import HandSample
+from ownhand.data.sample import CLIP, HandSample, Taken
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
 from ownhand.hand.mano import pose_from_mano
@@ -28,6 +28,9 @@ from ownhand.hand.model import HandModel, HandPose
 from ownhand.structs import concatenate
 
 Tips = tuple[int, int, int, int, int]
+
+MOST_FRAMES = 10_000_000
+"""No sequence has more: instants of different sequences are far apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,6 +290,24 @@ class RealPictures:
             shape=_floats(table, "true_betas"),
             subject=None if self.subjects is None else self.subjects[rows],
             is_right=is_right,
+            taken=self._taken(rows),
+        )
+
+    def _taken(self, rows: Int[Tensor, "rows"]) -> Taken:
+        """Every picture as a frame of a clip, its sequence: what several cameras took at once has one instant."""
+        table = self.table.take(rows.numpy())
+        sequence, frame, camera = (
+            torch.from_numpy(column(table, name).astype(np.int64))
+            for name in ("sequence_number", "frame", "camera_number")
+        )
+        return Taken(
+            kind=torch.full_like(frame, CLIP),
+            instant=sequence * MOST_FRAMES + frame,
+            device=camera,
+            thing=torch.full_like(frame, -1),
+            decisions=torch.zeros_like(frame),
+            R_cam_world=_floats(table, "R_cam_world", 3, 3),
+            t_cam_world=_floats(table, "t_cam_world"),
         )
 
     def _posed(self, table: pa.Table, hand: HandModel, is_right: bool) -> tuple[HandPose, Float[Tensor, "rows 21 3"]]:
