@@ -1,25 +1,31 @@
-"""How much of the true shape's gain could 20 pictures bring, if nothing but their keypoints told shape?
+"""How good could a shape from 20 pictures be, if nothing but their keypoints told it? And how good are the fits?
 
-    python benchmarks/limit.py data/test [--people 40] [--noise 0.5 1 2 3]
+    python benchmarks/limit.py data/test [--people 40] [--noise 1 3 8]
 
 The Cramér-Rao bound: for each person, what keypoints with Gaussian noise say of one shape seen in the true poses of the
-first 20 pictures, when pose is known as well as the identity network knows it, the place is not, and the size is taped.
-A shape with errors of exactly that size then takes the place of the calibrated one in the table of results.
+calibration pictures, when poses are known as well as the baseline network knows them, and the place is not. Against it
+`fit_shape`, one shape and all poses fitted together: to the true keypoints with that noise, from the network's poses;
+and, in the last rows, to the network's own keypoints, beside the method `joint`, with the bound for independent errors
+of their size. Then what a shape with errors as small as the bound would do in place of the calibrated one (size taped).
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 import tyro
+from torch import Tensor
 
 from ownhand import metrics
 from ownhand.data.dataset import ShardDataset
+from ownhand.experiments.parting import parted, pool
 from ownhand.experiments.rows import picture_errors, rescaled, tape_mm
-from ownhand.fit import shape_likelihood
+from ownhand.fit import fit_shape, shape_likelihood
 from ownhand.hand.measure import length_mm
+from ownhand.hand.pose_prior import PosePrior
 from ownhand.observations import Observations, observe
 from ownhand.pipeline import Pipeline, load
 
@@ -28,47 +34,109 @@ def main(
     data: tyro.conf.Positional[Path],
     weights: Path | None = None,
     people: int = 40,
-    noise: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0),
+    pictures: int = 20,
+    noise: tuple[float, ...] = (1.0, 3.0, 8.0),
 ) -> None:
     torch.manual_seed(0)
-    pipeline, pictures = load(weights), ShardDataset(data, fields=())
-    assert pictures.subjects is not None, "the pictures do not say whom they show"
-    rows = torch.isin(pictures.subjects, pictures.subjects.unique()[:people]).nonzero()[:, 0].tolist()
-    seen = list(observe(pipeline, pictures, rows=rows).people())
-    print("| keypoint noise, px of a 128 px crop | size-free error mm | kept of the true shape's gain | refined |")
-    print("|---|---|---|---|")
+    pipeline, stored = load(weights), ShardDataset(data, fields=())
+    assert stored.subjects is not None, "the pictures do not say whom they show"
+    some = stored.subjects.unique()[:people]
+    rows = [row for row in stored.singles if stored.subjects[row] in some]
+    seen = [
+        (subject, person[pool(person, "anywhere")]) for subject, person in observe(pipeline, stored, rows=rows).people()
+    ]
+    known = [(s, p[parted(p, pictures, "honest", s)[0]], p[parted(p, pictures, "honest", s)[1]]) for s, p in seen]
+
+    print("| keypoints, px of the crop | limit, size-free mm | fitted | ratio | `joint` | seconds per person |")
+    print("|---|---|---|---|---|---|")
     for sigma in noise:
-        errors, kept = [], {}
-        for subject, person in seen:
-            shape = _as_good_as_possible(pipeline, person[:20], sigma)
-            tape, test = tape_mm(pipeline.hand, person.shape[0], subject), person[20:]
-            errors.append(metrics.size_free_error_mm(shape[None], person.shape[:1], pipeline.hand)[0])
-            for row, guess in (("baseline", test.seen.shape), ("true shape", test.shape), ("limit", shape)):
-                guess = guess.expand_as(test.shape)
-                if row != "true shape":
-                    guess = rescaled(pipeline.hand, guess, tape / length_mm(pipeline.hand, guess))
-                for refine in (False, True):
-                    error = picture_errors(pipeline, row, test, guess, refine=refine)["mpjpe_mm"].mean()
-                    kept[row, refine] = kept.get((row, refine), 0) + error
-        gain = [
-            (kept["baseline", r] - kept["limit", r]) / (kept["baseline", r] - kept["true shape", r])
-            for r in (False, True)
+        limits = [
+            size_free(pipeline, as_good_as_possible(pipeline, person, sigma, 20), person) for _, person, _ in known
         ]
-        print(f"| {sigma:g} | {torch.stack(errors).mean():.2f} | {gain[0]:.0%} | {gain[1]:.0%} |")
+        started = time.process_time()
+        fitted = [size_free(pipeline, fitted_to_truth(pipeline, person, sigma)[None], person) for _, person, _ in known]
+        seconds = (time.process_time() - started) / len(known)
+        row(f"true, noise of {sigma:g}", limits, fitted, None, seconds)
+    errors = torch.cat([(p.seen.keypoints - p.keypoints).flatten() for p in chosen])
+    sigma = float(errors.abs().quantile(0.683))
+    limits = [size_free(pipeline, as_good_as_possible(pipeline, p, sigma, 20), p) for p in chosen]
+    started = time.process_time()
+    found = {
+        method: [size_free(pipeline, pipeline.combine(p.seen, method=method).identity.shape[None], p) for p in chosen]
+        for method in ("fit", "joint")
+        if method == "fit" or method in pipeline.settings.error_models
+    }
+    seconds = (time.process_time() - started) / len(known) / len(found)
+    row(f"the network's, errors of {sigma:.1f}", limits, found["fit"], found.get("joint"), seconds)
+
+    print("\n| keypoint noise, px of the crop | kept of the true shape's gain | refined |\n|---|---|---|")
+    for sigma in noise:
+        gain = kept(pipeline, known, sigma)
+        print(f"| {sigma:g} | {gain[0]:.0%} | {gain[1]:.0%} |")
 
 
-def _as_good_as_possible(pipeline: Pipeline, seen: Observations, sigma: float) -> torch.Tensor:
-    """The true shape with an error drawn from the bound's covariance."""
-    hand = pipeline.hand.shaped(torch.zeros_like(seen.shape))
-    keypoints = seen.seen.camera.project(hand.posed(seen.pose).joints)
-    prior = replace(pipeline.priors["identity"], keypoint_sigma=sigma, confidence_power=0.0, distance_sigma=None)
-    likelihood = shape_likelihood(
-        pipeline.hand, seen.pose, keypoints, torch.ones_like(keypoints[..., 0]), seen.seen.camera, prior, robust=None
-    )
-    precision = torch.eye(seen.shape.shape[-1]).double() + likelihood.precision.sum(0)
-    noise = torch.randn(len(precision), 1).double()
-    error = torch.linalg.solve_triangular(torch.linalg.cholesky(precision).mT, noise, upper=True)[:, 0]
-    return seen.shape[0] + error.to(seen.shape)
+def row(name: str, limits: list[Tensor], fitted: list[Tensor], joint: list[Tensor] | None, seconds: float) -> None:
+    limit, fit = torch.stack(limits).mean(), torch.stack(fitted).mean()
+    other = "" if joint is None else f"{torch.stack(joint).mean():.2f}"
+    print(f"| {name} | {limit:.2f} | {fit:.2f} | {fit / limit:.2f} | {other} | {seconds:.2f} |")
+
+
+def size_free(pipeline: Pipeline, shapes: Tensor, person: Observations) -> Tensor:
+    """Mean size-free error of some shapes of a person [mm]."""
+    truth = person.shape[:1].expand(len(shapes), -1)
+    return metrics.size_free_error_mm(shapes.to(truth), truth, pipeline.hand).mean()
+
+
+def as_good_as_possible(pipeline: Pipeline, person: Observations, sigma: float, draws: int) -> Tensor:
+    """The true shape with errors drawn from the bound's covariance."""
+    truth = person.shape[0]
+    exact = person.seen.camera.project(pipeline.hand.shaped(truth).posed(person.pose).joints)
+    said = shape_likelihood(
+        pipeline.hand, person.pose, exact, torch.ones_like(exact[..., 0]), person.seen.camera,
+        of_noise(pipeline, sigma), around=truth, robust=None,
+    )  # fmt: skip
+    _, covariance = said.posterior()
+    noise = torch.randn(draws, len(covariance)).double() @ torch.linalg.cholesky(covariance).mT
+    return truth + noise.to(truth)
+
+
+def fitted_to_truth(pipeline: Pipeline, person: Observations, sigma: float) -> Tensor:
+    """Shape and poses fitted together to true keypoints with noise, from the network's poses."""
+    exact = person.seen.camera.project(pipeline.hand.shaped(person.shape[0]).posed(person.pose).joints)
+    pose, _ = pipeline.put(person.seen, pipeline.hand.shaped(torch.zeros_like(person.shape)), person.seen.pose)
+    said = fit_shape(
+        pipeline.hand, pose, exact + sigma * torch.randn_like(exact), torch.ones_like(exact[..., 0]),
+        person.seen.camera, of_noise(pipeline, sigma), start=torch.zeros_like(person.shape[0]), robust=None,
+    )  # fmt: skip
+    return said.posterior()[0]
+
+
+def of_noise(pipeline: Pipeline, sigma: float) -> PosePrior:
+    """The baseline's errors of pose beside keypoints with Gaussian noise; nothing is known of the distance."""
+    return replace(
+        pipeline.priors["baseline"], keypoint_sigma=sigma, confidence_power=0.0, distance_sigma=None
+    )  # fmt: skip
+
+
+def kept(pipeline: Pipeline, known: list[tuple[int, Observations, Observations]], sigma: float) -> list[float]:
+    """What a shape as good as the bound would keep of the true shape's gain, without and with refinement."""
+    total: dict[tuple[str, bool], float] = {}
+    for subject, person, test in known:
+        limit, tape = (
+            as_good_as_possible(pipeline, person, sigma, 1)[0],
+            tape_mm(pipeline.hand, person.shape[0], subject),
+        )
+        for name, guess in (("baseline", test.seen.shape), ("true shape", test.shape), ("limit", limit)):
+            guess = guess.expand_as(test.shape)
+            if name != "true shape":
+                guess = rescaled(pipeline.hand, guess, tape / length_mm(pipeline.hand, guess))
+            for refine in (False, True):
+                errors = picture_errors(pipeline, name, test, guess, refine=refine, f_scores=False)
+                total[name, refine] = total.get((name, refine), 0.0) + float(errors["mpjpe_mm"].mean())
+    return [
+        (total["baseline", r] - total["limit", r]) / (total["baseline", r] - total["true shape", r])
+        for r in (False, True)
+    ]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import roma
 import torch
 from toy import random_pose, toy_hand
 
-from ownhand.fit import believe, distance_at_which_it_fills, fit, place, shape_likelihood
+from ownhand.calibrate import standardised
+from ownhand.fit import believe, distance_at_which_it_fills, fit, fit_shape, place, shape_likelihood
 from ownhand.fit.residuals import Problem
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
@@ -302,6 +303,48 @@ def test_pictures_without_keypoints_say_nothing_of_shape():
     assert not said.precision[1].any()
     assert not said.information[1].any()
     assert said.precision[0].any()
+
+
+def seen_person(truth, pictures, noise, seed):
+    """Poses as the networks say them, keypoints with noise, and the true poses."""
+    torch.manual_seed(seed)
+    pose = random_pose(pictures, seed=seed)
+    keypoints = CAMERA.project(open_hand().shaped(truth).posed(pose).joints) + noise * torch.randn(pictures, 21, 2)
+    return turned(pose, 0.15 * torch.randn(pictures, 48)), keypoints, pose
+
+
+@pytest.mark.parametrize("noise", [1.0, 8.0])
+def test_one_shape_fitted_to_all_pictures_is_as_good_as_their_keypoints_allow(noise):
+    """Against the Cramer-Rao limit, the posterior covariance at the truth: at most 15 % more (benchmarks/limit.py)."""
+    model, prior, people, pictures = open_hand(), PosePrior.isotropic(0.15, noise), 10, 6
+    found, drawn, covariances, truths = [], [], [], torch.randn(people, 10)
+    for seed, truth in enumerate(truths):
+        start, keypoints, pose = seen_person(truth, pictures, noise, seed)
+        said = fit_shape(model, start, keypoints, sure(keypoints), CAMERA, prior, start=torch.zeros(10), robust=None)
+        shape, covariance = said.posterior()
+        exact = CAMERA.project(model.shaped(truth).posed(pose).joints)
+        _, limit = shape_likelihood(
+            model, pose, exact, sure(exact), CAMERA, replace(prior, distance_sigma=None), around=truth, robust=None
+        ).posterior()
+        found.append(shape)
+        covariances.append(covariance)
+        noises = torch.randn(40, 10).double() @ torch.linalg.cholesky(limit).mT
+        drawn.append(size_free_error_mm(truth + noises.float(), truth.expand(40, 10), model).mean())
+    error = size_free_error_mm(torch.stack(found).float(), truths, model).mean()
+    assert error < 1.15 * torch.stack(drawn).mean()
+    squared = standardised(torch.stack(found) - truths.double(), torch.stack(covariances)).square().mean()
+    assert 0.7 < squared < 1.4
+
+
+def test_fitting_starts_anywhere_and_ends_at_one_shape():
+    model, prior, truth = open_hand(), PosePrior.isotropic(0.15, 2.0), torch.randn(10)
+    start, keypoints, _ = seen_person(truth, 10, 2.0, 3)
+    ends = [
+        fit_shape(model, start, keypoints, sure(keypoints), CAMERA, prior, start=first, tolerance=1e-4).posterior()[0]
+        for first in (torch.zeros(10), truth, 1.5 * torch.randn(10))
+    ]
+    torch.testing.assert_close(ends[1], ends[0], atol=0.02, rtol=0)
+    torch.testing.assert_close(ends[2], ends[0], atol=0.02, rtol=0)
 
 
 # --- invariants ---

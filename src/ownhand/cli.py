@@ -12,7 +12,7 @@ Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metav
 Out = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
 Side = Literal["right", "left"]
 Group = Literal["people", "poses", "things", "light", "behind", "forearm"]
-Method = Literal["paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint"]
+Method = Literal["paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint", "fit"]
 
 
 def demo(

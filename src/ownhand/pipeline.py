@@ -21,7 +21,7 @@ from ownhand.calibrate import Anchor, Calibration, calibrate
 from ownhand.estimators import build
 from ownhand.estimators.base import FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
-from ownhand.fit import FitResult, believe, fit, place, shape_likelihood
+from ownhand.fit import FitResult, believe, fit, fit_shape, place, shape_likelihood
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
 from ownhand.hand.builtin import open_hand
@@ -266,13 +266,13 @@ class Pipeline:
         names = tuple(view.name for view, there in zip(views, found, strict=True) if there)
         return self.combine(seen[found], anchor=anchor, method=method, names=names)
 
-    def keypoint_likelihood(self, seen: Seen) -> ShapeLikelihood:
-        """What the keypoints of each crop say of the person's shape."""
+    def keypoint_likelihood(self, seen: Seen, start: Float[Tensor, "shapes"] | None = None) -> ShapeLikelihood:
+        """What the keypoints of each crop say of the person's shape; with a `start`, around the shape that fits all."""
         pose, _ = self.put(seen, self.hand.shaped(torch.zeros_like(seen.shape)), seen.pose, prior="baseline")
-        prior = self.priors["baseline"]
-        return shape_likelihood(
-            self.hand, pose, seen.keypoints, seen.keypoint_confidence, seen.camera, prior, limits=self.limits
-        )
+        said = self.hand, pose, seen.keypoints, seen.keypoint_confidence, seen.camera, self.priors["baseline"]
+        if start is not None:
+            return fit_shape(*said, start=start, limits=self.limits)
+        return shape_likelihood(*said, limits=self.limits)
 
     def combine(
         self,
@@ -285,7 +285,10 @@ class Pipeline:
     ) -> Calibration:
         """One person's shape from what was seen of it; `keypoints` only saves computing `keypoint_likelihood` again."""
         chosen: Any = method or self.settings.method
-        if chosen == "joint" and keypoints is None:
+        if chosen == "fit":
+            start = self.combine(seen, method="paper").identity.shape
+            keypoints = self.keypoint_likelihood(seen, start)
+        elif chosen == "joint" and keypoints is None:
             keypoints = self.keypoint_likelihood(seen)
         maps = self.settings.weight_maps
         return calibrate(

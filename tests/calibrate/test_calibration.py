@@ -13,6 +13,7 @@ from ownhand.calibrate import Anchor, WeightMap, calibrate, find_outliers, mesh_
 from ownhand.calibrate.calibration import combine, picture_weights
 from ownhand.geometry.median import subgradient_distance
 from ownhand.hand.hand_file import load_identity, save_identity
+from ownhand.hand.identity import ShapeLikelihood
 from ownhand.hand.model import HandPose
 
 MODEL = toy_hand()
@@ -146,6 +147,38 @@ def test_named_methods_are_what_their_names_say():
     assert subgradient_distance(robust, values, common, torch.ones(7)) < 1e-8
 
 
+def test_the_squared_objective_is_at_its_minimum():
+    _, R, shapes = pictures(7)
+    values, confidence = shapes.double(), torch.randn(7)
+    metrics, weights = shape_metric(MODEL, R), WeightMap()(confidence)
+    found = calibrate(MODEL, R, shapes, confidence, method="squared").identity.shape.requires_grad_()
+    e = found - values
+    cost = weights @ torch.einsum("ki,kij,kj->k", e, metrics, e)
+    (gradient,) = torch.autograd.grad(cost, found)
+    assert gradient.abs().max() < 1e-10 * metrics.abs().max()
+
+
+def said_by_keypoints(pictures: int) -> ShapeLikelihood:
+    root = torch.randn(pictures, 10, 4).double()
+    precision = root @ root.mT
+    return ShapeLikelihood(precision=precision, information=(precision @ torch.randn(10).double()))
+
+
+def test_fitted_shapes_are_the_most_probable_ones_with_their_covariance():
+    _, R, shapes = pictures(5)
+    said = said_by_keypoints(5)
+    identity = calibrate(MODEL, R, shapes, method="fit", keypoints=said).identity
+    precision = torch.eye(10) + said.precision.sum(0)
+    torch.testing.assert_close(precision @ identity.shape, said.information.sum(0))
+    torch.testing.assert_close(precision @ identity.covariance, torch.eye(10).double(), atol=1e-9, rtol=0)
+    assert torch.linalg.eigvalsh(identity.covariance).max() <= 1 + 1e-9  # never wider than people are
+    length = 1000 * 0.2
+    taped = calibrate(MODEL, R, shapes, method="fit", keypoints=said, anchor=Anchor(length_mm=length)).identity
+    assert taped.covariance.trace() < identity.covariance.trace()
+    with pytest.raises(ValueError, match='for the method "fit" what the keypoints of each picture say'):
+        calibrate(MODEL, R, shapes, method="fit")
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 12), st.integers(0, 10**6))
 def test_the_weighted_median_minimises_the_weighted_absolute_error(k, seed):
@@ -173,7 +206,7 @@ def test_residuals_are_millimetres_between_meshes():
         torch.testing.assert_close(identity.evidence.residual_mm[k], rms_mm)
 
 
-@pytest.mark.parametrize("method", ["paper", "robust", "mean", "median", "top-k"])
+@pytest.mark.parametrize("method", ["paper", "squared", "robust", "mean", "median", "top-k"])
 def test_adding_pictures_to_the_file_equals_calibrating_from_all_of_them(tmp_path, method):
     _, R, shapes = pictures(12)
     confidence = torch.randn(12)

@@ -16,9 +16,9 @@ from ownhand.calibrate.weights import WeightMap
 from ownhand.geometry.median import geometric_median
 from ownhand.hand.identity import Evidence, Identity, ShapeLikelihood
 from ownhand.hand.model import HandModel
-from ownhand.structs import concatenate
+from ownhand.structs import concatenate, given
 
-Method = Literal["paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint"]
+Method = Literal["paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint", "fit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class _Settings:
             raise ValueError(f"expected top_k of at least 1, got {self.top_k}")
         errors = self.error_model
         if errors is None:
-            if self.method in ("bayes", "joint") or self.anchor is not None:
+            if self.method in ("bayes", "joint") or (self.anchor is not None and self.method != "fit"):
                 what = "an anchor" if self.anchor is not None else f'the method "{self.method}"'
                 raise ValueError(f"{what} needs an error model, which says how far to trust the pictures")
             return
@@ -114,17 +114,18 @@ def calibrate(
             (size) does not leak into what is hardly seen. `mean`, `median` (of each coefficient): weighted likewise.
             `top-k`: mean of the `top_k` most confident. `bayes`: `robust`, then corrected for what a network gets
             wrong systematically, by an error model fitted for `bayes`. `joint`: the same with, beside it, the shape
-            that the keypoints of all pictures show together.
+            that the keypoints of all pictures show together. `fit`: one shape and all poses fitted together to the
+            keypoints, and to nothing else (`fit.fit_shape`); its covariance holds for keypoints that err independently.
         weight_map: From confidence to weights; default: softmax. Choose it with `choose_weight_map`.
         top_k: For `top-k`.
         error_model: Fitted on people of known shape, for this method; gives the covariance.
         anchor: A measured hand length; needs an error model.
-        keypoints: What each picture's keypoints say (`fit.shape_likelihood`); for `joint`.
+        keypoints: What each picture's keypoints say: `fit.shape_likelihood` for `joint`, `fit.fit_shape` for `fit`.
         names: File names or hashes of the pictures, to be kept with the evidence.
 
     Raises:
         ValueError: No pictures; numbers that are not finite; matrices that are no rotations; counts that disagree; an
-            error model of another method or hand model; `top-k` without confidence, `joint` without keypoints.
+            error model of another method or hand model; `top-k` without confidence, `joint` or `fit` without keypoints.
     """
     settings = _Settings(
         method=method,
@@ -310,10 +311,15 @@ def _solved(
     weights = picture_weights(
         len(shapes), confidence, method=settings.method, weight_map=settings.weight_map, top_k=settings.top_k
     ).to(shapes)
-    shape, optimality = combine(shapes, metrics, weights, settings.method)
+    if settings.method == "fit":
+        shape, covariance = given(keypoints, 'for the method "fit" what the keypoints of each picture say').posterior()
+        optimality = None
+    else:
+        shape, optimality = combine(shapes, metrics, weights, settings.method)
+        covariance = None
     e = shape - shapes
     residual_mm = (e * (metrics @ e[..., None])[..., 0]).sum(-1).clamp_min(0).sqrt() * 1000
-    covariance, k_effective = None, 1 / weights.square().sum().item()
+    k_effective = 1 / weights.square().sum().item()
     if settings.error_model is not None:
         if settings.method in ("bayes", "joint"):
             shape, covariance = settings.error_model.posterior(
@@ -321,8 +327,8 @@ def _solved(
             )
         else:
             covariance = settings.error_model.covariance(k_effective)
-        if settings.anchor is not None:
-            shape, covariance = settings.anchor.condition(model, shape, covariance)
+    if settings.anchor is not None and covariance is not None:
+        shape, covariance = settings.anchor.condition(model, shape, covariance)
     evidence = Evidence(
         shapes=shapes,
         metrics=metrics,

@@ -21,8 +21,8 @@ from ownhand.hand.model import HandModel
 from ownhand.observations import Observations
 from ownhand.pipeline import Pipeline
 
-METHODS = ("paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint")
-"""Ways to combine pictures; the last two only where validation people were enough for their error models."""
+METHODS = ("paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint", "fit")
+"""Ways to combine pictures; `bayes` and `joint` only where validation people were enough for their error models."""
 
 COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 50, 100)
 """Numbers of calibration pictures of the curves."""

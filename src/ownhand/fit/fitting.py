@@ -11,11 +11,9 @@ from torch import Tensor
 from ownhand.fit.residuals import Problem
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.least_squares import Solution, levenberg_marquardt
-from ownhand.hand.identity import ShapeLikelihood
-from ownhand.hand.joint_chain import JointChain, joints_by_shape
+from ownhand.hand.joint_chain import JointChain
 from ownhand.hand.limits import JointLimits
-from ownhand.hand.measure import size_direction
-from ownhand.hand.model import HandModel, HandPose, ShapedHand
+from ownhand.hand.model import HandPose, ShapedHand
 from ownhand.hand.pose_prior import PosePrior, stacked_rotations
 from ownhand.structs import TensorStruct
 
@@ -94,9 +92,9 @@ def fit(
     """
     with torch.no_grad():
         options = {"limits": limits, "robust": robust, "keypoint_depth": keypoint_depth, "size_sigma": size_sigma}
-        problem, t, batch = _problem(hand, pose, keypoints, confidence, camera, prior, **options)
+        problem, t, batch = make_problem(hand, pose, keypoints, confidence, camera, prior, **options)
         given = pose.t_cam_root.reshape(-1, 3)
-        solution, fitted = _solution(problem, t, max_iterations, tolerance)
+        solution, fitted = solve(problem, t, max_iterations, tolerance)
         R, t, log_scale = solution.state
         R, t = torch.where(fitted[:, None, None, None], R, problem.R_start), torch.where(fitted[:, None], t, given)
         scale = torch.where(fitted, log_scale[:, 0].exp(), 1)
@@ -114,7 +112,7 @@ def fit(
         return result._map(lambda x: x.unflatten(0, batch) if batch else x[0], batched_only=True)
 
 
-def _problem(
+def make_problem(
     hand: ShapedHand,
     pose: HandPose,
     keypoints: Tensor,
@@ -149,7 +147,7 @@ def _problem(
     return replace(problem, distance=(t * problem.central_ray).sum(-1)), t, batch
 
 
-def _solution(
+def solve(
     problem: Problem, t: Float[Tensor, "n 3"], max_iterations: int, tolerance: float
 ) -> tuple[Solution, Bool[Tensor, "n"]]:
     """Where the fits end, and which of them had something to fit."""
@@ -162,67 +160,6 @@ def _solution(
     )
     enough = (problem.precision > 0).sum(-1) >= 2
     return solution, enough & solution.cost.isfinite()
-
-
-def shape_likelihood(
-    model: HandModel,
-    pose: HandPose,
-    keypoints: Float[Tensor, "pictures 21 2"],
-    confidence: Float[Tensor, "pictures 21"],
-    camera: Camera,
-    prior: PosePrior,
-    *,
-    limits: JointLimits | None = None,
-    robust: float | None = 2.0,
-    max_iterations: int = 20,
-) -> ShapeLikelihood:
-    """What the keypoints of each picture say of the person's shape, whatever the pose and the size.
-
-    The mean hand is fitted to the keypoints. There, the residuals are linear in a change of pose x and of shape b,
-
-        [H_xx  H_xb; H_bx  H_bb] = J^T J,   [g_x; g_b] = J^T r,
-
-    and without x (Schur complement) the likelihood of b has precision H_bb - H_bx H_xx^-1 H_xb and gradient
-    g_b - H_bx H_xx^-1 g_x. The product over pictures is one Gauss-Newton step of fitting one shape and all poses
-    together. A hand twice as large and twice as far looks the same: size is taken out likewise. (At another hand than
-    the mean one, growing also stretches the proportions, and taking size out would take them along.)
-
-    Args:
-        model: Hand model.
-        pose: The network's poses of right hands, placed before the camera.
-        keypoints: As in `fit`, likewise the other arguments.
-        confidence: Where fewer than two keypoints of a picture have any, it says nothing.
-        camera: Intrinsics.
-        prior: Errors to expect from the networks.
-        limits: Joint limits.
-        robust: See `fit`. Bolder than there: a wrong pose spoils one picture, a wrong shape all.
-        max_iterations: Of the fits.
-
-    Raises:
-        ValueError: As `fit`.
-    """
-    with torch.no_grad():
-        hand = model.shaped(torch.zeros_like(model.shape_basis[0, 0]))
-        problem, t, _ = _problem(hand, pose, keypoints, confidence, camera, prior, limits=limits, robust=robust)
-        solution, fitted = _solution(problem, t, max_iterations, 1e-3)
-        residuals, by_pose, _ = problem.linearise(solution.state)
-        R, t, _ = solution.state
-        by_shape = problem.reprojection_jacobian(problem.chain.joints(R) + t[:, None], joints_by_shape(model, R))
-        J, r, S = by_pose.double(), residuals.double()[..., None], by_shape.double()
-        H, to_pose = J.mT @ J, J[:, : S.shape[1]].mT @ S  # the first residuals are the reprojections
-        H.diagonal(dim1=-2, dim2=-1).mul_(1 + 1e-9).add_(1e-6)  # a picture without keypoints shows no position
-        explained = torch.linalg.solve(H, torch.cat([to_pose, J.mT @ r], -1))
-        precision = S.mT @ S - to_pose.mT @ explained[..., :-1]
-        information = to_pose.mT @ explained[..., -1:] - S.mT @ r[:, : S.shape[1]]
-        size = torch.nn.functional.normalize(size_direction(model).double(), dim=0)[:, None]
-        seen = precision @ size
-        smallest = 1e-9 * precision.diagonal(dim1=-2, dim2=-1).sum(-1).clamp_min(1e-9)
-        share = seen / torch.maximum(size.mT @ seen, smallest[:, None, None])
-        precision, information = precision - share @ seen.mT, information - share @ (size.mT @ information)
-        return ShapeLikelihood(
-            precision=torch.where(fitted[:, None, None], (precision + precision.mT) / 2, 0),
-            information=torch.where(fitted[:, None], information[..., 0], 0),
-        )
 
 
 def _flat_chain(chain: JointChain, batch: torch.Size) -> JointChain:

@@ -33,6 +33,13 @@ class ShapeLikelihood(TensorStruct):
     precision: Float[Tensor, "*batch shapes shapes"]
     information: Float[Tensor, "*batch shapes"]
 
+    def posterior(self) -> tuple[Float[Tensor, "shapes"], Float[Tensor, "shapes shapes"]]:
+        """Most probable shape and its covariance, all pictures together, for a person like others: N(0, 1)."""
+        n = self.information.shape[-1]
+        precision = self.precision.reshape(-1, n, n).sum(0) + torch.eye(n).to(self.precision)
+        covariance = torch.linalg.inv(precision)
+        return covariance @ self.information.reshape(-1, n).sum(0), (covariance + covariance.mT) / 2
+
     def shape(self, weights: Float[Tensor, "*batch"]) -> Float[Tensor, "shapes"]:
         """The shape that all pictures together show, zero in directions that they hardly show.
 
