@@ -33,30 +33,11 @@ def few_pictures(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory, few_pictures):
     """A folder with a whole pipeline of tiny networks that were never trained, tuned on a few pictures."""
-    from ownhand.data.dataset import ShardDataset
-    from ownhand.estimators import build
-    from ownhand.hand.builtin import open_hand
-    from ownhand.observations import observe
-    from ownhand.pipeline import load_networks
-    from ownhand.settings import Settings
-    from ownhand.tune import tune, untuned
+    from tiny import save_pipeline
 
-    torch.manual_seed(0)
-    folder, hand, backbone = tmp_path_factory.mktemp("tiny_weights"), open_hand(), "resnet-tiny"
-    keypoints = build.build({"kind": "keypoints", "backbone": backbone, "width": 8})
-    baseline = build.build({"kind": "regressor", "variant": "baseline", "backbone": backbone, "widths": [16]}, hand)
-    networks = {
-        "keypoints": keypoints,
-        "confidence": build.with_confidence(baseline),
-        "identity": build.build(
-            {"kind": "regressor", "variant": "identity", "backbone": backbone, "widths": [16]}, hand
-        ),
-    }
-    for name, network in networks.items():
-        for parameter in network.parameters():
-            if parameter.ndim == 2:
-                torch.nn.init.normal_(parameter, std=0.05)
-        build.save(network, folder / name)
-    pipeline = untuned(hand, Settings(size=64, upright=True), **load_networks(folder, hand))
-    tune(pipeline, observe(pipeline, ShardDataset(few_pictures, fields=())), folder, made_by={"command": "a test"})
+    from ownhand.data.dataset import ShardDataset
+    from ownhand.hand.builtin import open_hand
+
+    folder = tmp_path_factory.mktemp("tiny_weights")
+    save_pipeline(folder, open_hand(), ShardDataset(few_pictures, fields=()))
     return folder

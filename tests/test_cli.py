@@ -156,10 +156,10 @@ def test_synth_train_and_evaluate_work_together(ownhand, tmp_path):
     )
     assert code == 0, err
     assert "| calibrated |" in out
-    facts = json.loads((tmp_path / "results" / "run.json").read_text())
-    assert facts["people"] == 24
+    facts = json.loads((tmp_path / "results" / "results.json").read_text())
+    assert facts["steps"]["records_honest"]["parts"] == 24
     assert facts["command"].startswith("ownhand evaluate")
-    assert (tmp_path / "results" / "records.parquet").exists()
+    assert (tmp_path / "results" / "tables" / "reconstruction_honest.csv").exists()
 
 
 def test_bad_input_ends_in_one_sentence_and_leaves_nothing_behind(ownhand, weights, photos, tmp_path):
