@@ -82,6 +82,44 @@ def test_a_tape_measure_settles_the_length(ownhand, weights, photos, tmp_path):
     assert float(error) <= 0.5
 
 
+def test_cameras_in_known_places_settle_the_length(ownhand, weights, photos, tmp_path):
+    turn = torch.tensor([[0.8, 0, -0.6], [0, 1, 0], [0.6, 0, 0.8]])
+    cameras = {
+        f"p{i}.jpg": {
+            "K": [[120, 0, 60], [0, 120, 60], [0, 0, 1]],
+            "R_cam_world": (torch.eye(3) if i % 2 else turn).tolist(),
+            "t_cam_world": [0, 0, 0] if i % 2 else [0.3, 0, 0.1],
+            "instant": i // 2,
+        }
+        for i in range(4)
+    }
+    file = tmp_path / "cameras.json"
+    file.write_text(json.dumps({"format": "ownhand cameras 1", "pictures": cameras}))
+    for side in ("right", "left"):
+        words = ("calibrate", photos, "-o", tmp_path / "a.hand", "--weights", weights, "--side", side, "--K", file)
+        code, out, err = ownhand(*words)
+        assert code == 0, err
+        assert "from 4 of 4 pictures (intrinsics from cameras.json)" in out
+        assert json.loads((tmp_path / "a.hand").read_text())["evidence"]["settings"]["anchor"]["std_mm"] > 0
+    del cameras["p2.jpg"]
+    file.write_text(json.dumps({"format": "ownhand cameras 1", "pictures": cameras}))
+    code, _, err = ownhand(*words)
+    assert code == 2
+    assert err.endswith("expected a camera of every picture, but there is none of p2.jpg\n")
+    for key, wrong in {
+        "R_cam_world": "no rotation",
+        "t_cam_world": "t_cam_world of 3 numbers",
+        "instant": "is negative",
+    }.items():
+        value = {"R_cam_world": (2 * turn).tolist(), "t_cam_world": [0, 0], "instant": -1}[key]
+        some = cameras | {"p2.jpg": cameras["p0.jpg"] | {key: value}}
+        file.write_text(json.dumps({"format": "ownhand cameras 1", "pictures": some}))
+        code, _, err = ownhand(*words)
+        assert code == 2
+        assert wrong in err
+        assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_reconstruct_writes_what_the_formats_page_promises(ownhand, weights, photos, tmp_path, side):
     np.save(tmp_path / "K.npy", np.array([[130.0, 0, 60], [0, 130, 60], [0, 0, 1]]))

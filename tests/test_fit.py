@@ -11,17 +11,17 @@ from toy import random_pose, toy_hand
 from ownhand.calibrate import standardised
 from ownhand.fit import believe, distance_at_which_it_fills, fit, fit_shape, place, shape_likelihood
 from ownhand.fit.residuals import Problem
-from ownhand.geometry.camera import Camera
+from ownhand.geometry.camera import Camera, Placement
 from ownhand.geometry.crops import Crop
 from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.joint_chain import JointChain
 from ownhand.hand.limits import JointLimits
-from ownhand.hand.measure import size_direction
+from ownhand.hand.measure import length_mm, size_direction
 from ownhand.hand.model import HandPose
 from ownhand.hand.pose_prior import PosePrior, stacked_rotations
 from ownhand.metrics import size_free_error_mm
-from ownhand.structs import stack
+from ownhand.structs import concatenate, stack
 
 CAMERA = Camera(K=torch.tensor([[600.0, 0, 320], [0, 590, 240], [0, 0, 1]]), size=(480, 640))
 N = 12
@@ -347,6 +347,86 @@ def test_fitting_starts_anywhere_and_ends_at_one_shape():
     torch.testing.assert_close(ends[2], ends[0], atol=0.02, rtol=0)
 
 
+def rig(truth, instants, cameras, noise, seed, turn=torch.eye(3), move=torch.zeros(3)):
+    """Poses as the networks say them, keypoints and placement of cameras that stand in a half circle around a hand."""
+    torch.manual_seed(seed)
+    pose = random_pose(instants, seed=seed)
+    middle = open_hand().shaped(truth).posed(pose).joints.mean(1)
+    starts, keypoints, R, t = [], [], [], []
+    for i in range(cameras):
+        R_cam_first = roma.rotvec_to_rotmat(torch.tensor([0.1 * i, torch.pi * (i / cameras - 0.4), 0.2 * i]))
+        t_cam_first = middle - middle @ R_cam_first.mT
+        seen = replace(
+            pose,
+            R_cam_root=R_cam_first @ pose.R_cam_root,
+            t_cam_root=pose.t_cam_root @ R_cam_first.mT + t_cam_first,
+        )
+        exact = CAMERA.project(open_hand().shaped(truth).posed(seen).joints)
+        keypoints.append(exact + noise * torch.randn_like(exact))
+        starts.append(turned(seen, 0.15 * torch.randn(instants, 48)))
+        R.append((R_cam_first @ turn).expand(instants, 3, 3))
+        t.append(t_cam_first + (R_cam_first @ move))
+    placement = Placement(
+        R_cam_world=torch.cat(R), t_cam_world=torch.cat(t), instant=torch.arange(instants).repeat(cameras)
+    )
+    return concatenate(starts), torch.cat(keypoints), placement
+
+
+def fitted_to_rig(start, keypoints, placement, confidence=None):
+    model, prior = open_hand(), PosePrior.isotropic(0.15, 2.0)
+    sures = sure(keypoints) if confidence is None else confidence
+    zero = torch.zeros(10)
+    return fit_shape(model, start, keypoints, sures, CAMERA, prior, start=zero, placement=placement).posterior()
+
+
+def test_cameras_in_known_places_show_the_size_of_a_hand():
+    model, people = open_hand(), 6
+    errors = {}
+    for known in (True, False):
+        errors[known] = []
+        for seed in range(people):
+            truth = torch.randn(10, generator=torch.Generator().manual_seed(seed))
+            start, keypoints, placement = rig(truth, 2, 5, 2.0, seed)
+            shape, covariance = fitted_to_rig(start, keypoints, placement if known else None)
+            errors[known].append(length_mm(model, shape.float()) / length_mm(model, truth) - 1)
+    assert torch.stack(errors[True]).abs().median() < 0.01
+    assert torch.stack(errors[True]).abs().median() < 0.3 * torch.stack(errors[False]).abs().median()
+
+
+def test_it_does_not_matter_from_where_places_of_cameras_are_counted():
+    truth = torch.randn(10)
+    moved = {"turn": roma.random_rotmat(), "move": torch.tensor([3.0, -1.0, 2.0])}
+    here = fitted_to_rig(*rig(truth, 3, 4, 2.0, 0))[0]
+    torch.testing.assert_close(fitted_to_rig(*rig(truth, 3, 4, 2.0, 0, **moved))[0], here, atol=0.02, rtol=0)
+
+
+def test_pictures_of_instants_of_their_own_are_fitted_each_for_itself():
+    start, keypoints, placement = rig(torch.randn(10), 3, 3, 2.0, 0)
+    apart = replace(placement, instant=torch.arange(9))
+    shape, covariance = fitted_to_rig(start, keypoints, apart)
+    alone, same = fitted_to_rig(start, keypoints, None)
+    torch.testing.assert_close(shape, alone, atol=0.02, rtol=0)
+    torch.testing.assert_close(covariance, same, atol=0.02, rtol=0.05)
+
+
+def test_a_camera_that_sees_nothing_changes_nothing():
+    start, keypoints, placement = rig(torch.randn(10), 2, 4, 2.0, 0)
+    confidence = sure(keypoints)
+    confidence[2:4] = 0
+    rest = torch.tensor([0, 1, 4, 5, 6, 7])
+    shape, _ = fitted_to_rig(start, keypoints, placement, confidence)
+    fewer, _ = fitted_to_rig(start[rest], keypoints[rest], placement[rest])
+    torch.testing.assert_close(shape, fewer, atol=0.01, rtol=0)
+
+
+def test_places_of_cameras_need_a_shape_around_which_to_look():
+    start, keypoints, placement = rig(torch.zeros(10), 1, 2, 2.0, 0)
+    with pytest.raises(ValueError, match="a shape is expected around which to look"):
+        shape_likelihood(
+            open_hand(), start, keypoints, sure(keypoints), CAMERA, PosePrior.isotropic(0.1, 1.0), placement=placement
+        )
+
+
 # --- invariants ---
 
 
@@ -361,19 +441,21 @@ def test_the_cost_never_grows(option, iterations):
     assert (result.iterations <= iterations).all()
 
 
-@pytest.mark.parametrize("option", ["plain", "robust", "all"])
+@pytest.mark.parametrize("option", ["plain", "robust", "all", "two cameras"])
 def test_the_jacobian_of_all_residuals_equals_automatic_differentiation(option):
     axes = roma.procrustes(open_hand().axes.double())  # orthonormal to the last digit, which float32 is not
     hand, truth, start, _, keypoints = scene(3, torch.float64, noise=3.0, spread=0.5, make=open_hand)
-    everything = option == "all"
+    everything, cameras = option == "all", 2 if option == "two cameras" else 1
     central_ray = torch.nn.functional.normalize(torch.randn(3, 3, dtype=torch.float64), dim=-1)
     problem = Problem(
         chain=JointChain.of(hand),
         R_start=stacked_rotations(start),
-        K=CAMERA.K.double().expand(3, 3, 3),
+        K=CAMERA.K.double().expand(3, cameras, 3, 3),
         central_ray=central_ray,
-        keypoints=keypoints,
-        precision=torch.rand(3, 21, dtype=torch.float64),
+        keypoints=keypoints[:, None] + 5 * torch.randn(3, cameras, 1, 1, dtype=torch.float64),
+        precision=torch.rand(3, cameras, 21, dtype=torch.float64),
+        R_cam_first=roma.rotvec_to_rotmat(0.2 * torch.randn(3, 2, 3, dtype=torch.float64)) if cameras == 2 else None,
+        t_cam_first=0.1 * torch.randn(3, 2, 3, dtype=torch.float64) if cameras == 2 else None,
         whitening=torch.randn(48, 48, dtype=torch.float64),
         limits=JointLimits.of(joint_limits().double(), axes) if everything else None,
         depth=torch.randn(3, 21, dtype=torch.float64) if everything else None,

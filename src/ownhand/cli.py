@@ -60,7 +60,8 @@ def calibrate(
             a picture alone can hardly tell a large hand from a near one.
         length_std_mm: How sure that length is (one standard deviation).
         method: How the pictures are combined; the default is the one that did best on validation people.
-        K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text.
+        K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text; or .json with the camera of each picture
+            and where it stood, if several saw the hand at once: that settles its size (docs/formats.md).
         fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
             the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
         weights: Folder with trained weights; those shipped with the package when not given.
@@ -93,7 +94,7 @@ def reconstruct(
         hand: The person's hand, from `ownhand calibrate`. Without it the shape is guessed anew in every picture.
         refine: Fit the pose to the 2D keypoints as well: slower, and nearer to the picture.
         side: Which hand the pictures show.
-        K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text.
+        K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text; or .json with the camera of each.
         fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
             the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
         weights: Folder with trained weights; those shipped with the package when not given.

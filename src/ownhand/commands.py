@@ -26,7 +26,7 @@ from ownhand.hand.model import HandPose, mirror_pose
 from ownhand.hand.skeleton import JOINTS_16
 from ownhand.pipeline import NoHandError, Pipeline, Reconstruction, load
 from ownhand.render.overlay import draw_mesh
-from ownhand.views import DEFAULT_FOV, View, assumed, find_pictures, read_intrinsics, read_view
+from ownhand.views import DEFAULT_FOV, View, assumed, find_pictures, read_cameras, read_intrinsics, read_view
 
 SCHEMA = "ownhand reconstruction 1"
 BATCH = 16
@@ -64,7 +64,8 @@ def calibrate_pictures(
     print(f"{out}: a hand from {used} of {len(views)} pictures ({_camera_words(views)})")
     for name, (value, error) in lengths.items():
         print(f"  {name:<7} {value:6.1f} mm" + ("" if error is None else f" ± {error:.1f}"))
-    if anchor is None:
+    length, error = lengths["length"]
+    if error is None or error > 0.02 * length:
         print("  Pictures hardly show absolute size: measure the hand and pass --length-mm to settle it.")
     if evidence is not None and found.outliers:
         names = ", ".join(evidence.names[i] for i in found.outliers)
@@ -190,10 +191,17 @@ def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandP
 
 
 def _views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float | None) -> list[View]:
-    intrinsics = None if K is None else read_intrinsics(K)
+    cameras = read_cameras(K) if K is not None and K.suffix == ".json" else None
+    intrinsics = None if K is None or cameras is not None else read_intrinsics(K)
     views, taken = [], set()
     for path in find_pictures(pictures):
-        view = read_view(path, K=intrinsics, fov=fov, is_right=side == "right")
+        if cameras is not None and path.name not in cameras:
+            raise ValueError(f"{K}: expected a camera of every picture, but there is none of {path.name}")
+        placement = None
+        if cameras is not None:
+            intrinsics, placement = cameras[path.name]
+        view = replace(read_view(path, K=intrinsics, fov=fov), placement=placement)
+        view = view if side == "right" else view.mirrored()
         if K is not None:
             view = replace(view, camera_source=f"intrinsics from {K.name}")
         if view.name in taken:

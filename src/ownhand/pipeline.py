@@ -22,18 +22,18 @@ from ownhand.estimators import build
 from ownhand.estimators.base import FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
 from ownhand.fit import FitResult, believe, fit, fit_shape, place, shape_likelihood
-from ownhand.geometry.camera import Camera
+from ownhand.geometry.camera import Camera, Placement
 from ownhand.geometry.crops import Crop
 from ownhand.hand.builtin import open_hand
-from ownhand.hand.identity import Identity, ShapeLikelihood
+from ownhand.hand.identity import Identity, ShapeLikelihood, measurements_mm
 from ownhand.hand.limits import JointLimits
 from ownhand.hand.model import HandModel, HandPose, PosedHand, ShapedHand
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.hand.skeleton import upright_angle
 from ownhand.locate import Locator, WholePicture
 from ownhand.settings import Settings, load_settings
-from ownhand.structs import TensorStruct, stack
-from ownhand.views import View
+from ownhand.structs import TensorStruct, given, stack
+from ownhand.views import View, placements
 
 NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "identity"}
 """The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it."""
@@ -42,6 +42,9 @@ NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "ide
 ROBUST = 6.0
 """Error of a keypoint at which half of its largest cost is reached, in standard deviations. On synthetic pictures 3 to
 infinity are alike; on photographs, which the networks know less, a small one lets the mesh miss the keypoints."""
+
+RIG_CAUTION = 1.0
+"""How much larger errors of a size that several cameras show are than keypoints that err independently would make them."""
 
 SMALLEST_HAND = 0.1
 """Share of the square in which a locator sees a hand: first keypoints that fall together do not make a tiny crop."""
@@ -60,6 +63,7 @@ class Seen(TensorStruct):
         confidence: How good the baseline's shape is.
         scores: The same by each of `confidence.TARGETS`.
         features: What the identity network makes its pose from.
+        placement: Where the cameras stood, if several saw the hand at once.
     """
 
     camera: Camera
@@ -70,6 +74,7 @@ class Seen(TensorStruct):
     confidence: Float[Tensor, "*batch"]
     scores: Float[Tensor, "*batch 2"]
     features: Float[Tensor, "*batch channels"]
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +233,7 @@ class Pipeline:
             Crop.around_keypoints(points, settings.size, settings.crop_scale, angle=angle, smallest=side)
             for points, angle, side in zip(keypoints, angles, least, strict=True)
         ]
-        return crops, self.look(*_cropped(views, crops))
+        return crops, replace(self.look(*_cropped(views, crops)), placement=placements(views))
 
     @torch.no_grad()
     def _keypoints(self, views: Sequence[View], crops: Sequence[Crop]) -> Float[Tensor, "views 21 2"]:
@@ -271,7 +276,7 @@ class Pipeline:
         pose, _ = self.put(seen, self.hand.shaped(torch.zeros_like(seen.shape)), seen.pose, prior="baseline")
         said = self.hand, pose, seen.keypoints, seen.keypoint_confidence, seen.camera, self.priors["baseline"]
         if start is not None:
-            return fit_shape(*said, start=start, limits=self.limits)
+            return fit_shape(*said, start=start, placement=seen.placement, limits=self.limits)
         return shape_likelihood(*said, limits=self.limits)
 
     def combine(
@@ -283,10 +288,22 @@ class Pipeline:
         names: tuple[str, ...] = (),
         keypoints: ShapeLikelihood | None = None,
     ) -> Calibration:
-        """One person's shape from what was seen of it; `keypoints` only saves computing `keypoint_likelihood` again."""
+        """One person's shape from what was seen of it.
+
+        Cameras in known places that saw the hand at once settle its size, unless an anchor does.
+
+        Args:
+            seen: What was seen.
+            anchor: A measured length.
+            method: How to combine pictures; by default the one that did best on validation people.
+            names: Of the pictures.
+            keypoints: Only saves computing `keypoint_likelihood` again.
+        """
         chosen: Any = method or self.settings.method
+        if anchor is None and chosen in self.settings.error_models:
+            anchor = self.size_seen_at_once(seen)
         if chosen == "fit":
-            start = self.combine(seen, method="paper").identity.shape
+            start = self.combine(replace(seen, placement=None), method="paper").identity.shape
             keypoints = self.keypoint_likelihood(seen, start)
         elif chosen == "joint" and keypoints is None:
             keypoints = self.keypoint_likelihood(seen)
@@ -303,6 +320,17 @@ class Pipeline:
             keypoints=keypoints,
             names=names,
         )
+
+    def size_seen_at_once(self, seen: Seen) -> Anchor | None:
+        """The hand's length as cameras in known places show it, if any two of them saw it at one instant."""
+        if seen.placement is None:
+            return None
+        _, instant, cameras = seen.placement.instant.unique(return_inverse=True, return_counts=True)
+        together = cameras[instant] > 1
+        if not together.any():
+            return None
+        length_mm, std_mm = measurements_mm(self.combine(seen[together], method="fit").identity, self.hand)["length"]
+        return Anchor(length_mm=length_mm, std_mm=RIG_CAUTION * given(std_mm, "the length's error"))
 
     def reconstruct(
         self, views: Sequence[View], identity: Identity | None = None, *, refine: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.data.photos import PhotoError, read_focal, read_photo
-from ownhand.geometry.camera import Camera
+from ownhand.geometry.camera import Camera, Placement
+from ownhand.structs import stack
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 DEFAULT_FOV = 60.0
@@ -27,6 +30,8 @@ class View:
         is_right: Whether the hand was a right one before mirroring.
         name: What to call it in messages and file names.
         camera_source: How the intrinsics are known, in words.
+        placement: Where the camera stood, if it is one of several that saw the hand at once; of the mirrored world, if
+            the picture was mirrored.
     """
 
     image: Float[Tensor, "3 h w"]
@@ -34,6 +39,7 @@ class View:
     is_right: bool = True
     name: str = "picture"
     camera_source: str = "given intrinsics"
+    placement: Placement | None = None
 
     @classmethod
     def of(
@@ -71,12 +77,27 @@ class View:
         flip_pixels = flip.clone()
         flip_pixels[0, 2] = self.camera.size[1]
         camera = Camera(K=flip_pixels @ self.camera.K @ flip, size=self.camera.size)
-        return replace(self, image=self.image.flip(-1), camera=camera, is_right=not self.is_right)
+        placement = self.placement
+        if placement is not None:
+            R, t = flip @ placement.R_cam_world @ flip, flip @ placement.t_cam_world
+            placement = replace(placement, R_cam_world=R, t_cam_world=t)
+        return replace(self, image=self.image.flip(-1), camera=camera, is_right=not self.is_right, placement=placement)
 
 
 def assumed(fov: float) -> str:
     """What `View.camera_source` says when a field of view was taken."""
     return f"assumed field of view {fov:g} degrees"
+
+
+def placements(views: Sequence[View]) -> Placement | None:
+    """Where the cameras of some views stood; one whose place is not known has an instant of its own. None if all are."""
+    if all(view.placement is None for view in views):
+        return None
+    found = []
+    for number, view in enumerate(views, start=1):
+        nowhere = Placement(R_cam_world=torch.eye(3), t_cam_world=torch.zeros(3), instant=torch.tensor(-number))
+        found.append(nowhere if view.placement is None else view.placement)
+    return stack(found)
 
 
 def find_pictures(paths: tuple[Path, ...] | list[Path]) -> list[Path]:
@@ -122,6 +143,43 @@ def read_intrinsics(path: Path) -> Float[Tensor, "3 3"]:
             f"{path}: expected 3 x 3 intrinsics with positive focal lengths and last row 0 0 1, got {K.tolist()}"
         )
     return torch.from_numpy(K).float()
+
+
+CAMERAS = "ownhand cameras 1"
+"""The format of files with the cameras of a rig (docs/formats.md)."""
+
+
+def read_cameras(path: Path) -> dict[str, tuple[Float[Tensor, "3 3"], Placement]]:
+    """Intrinsics [px, pixel centres at .5] and places of the cameras of some pictures, by the pictures' file names.
+
+    Raises:
+        ValueError: The file does not hold them.
+    """
+    found = {}
+    try:
+        content = json.loads(path.read_text())
+        if content["format"] != CAMERAS:
+            raise ValueError(f"its format is {content['format']!r}")
+        for name, camera in content["pictures"].items():
+            K, R, t = (torch.tensor(camera[key]).float() for key in ("K", "R_cam_world", "t_cam_world"))
+            instant = torch.tensor(int(camera["instant"]))
+            if (K.shape, R.shape, t.shape) != ((3, 3), (3, 3), (3,)):
+                raise ValueError(f"{name} has no 3 x 3 K and R_cam_world, and t_cam_world of 3 numbers")
+            if not all(x.isfinite().all() for x in (K, R, t)) or (K[2] - torch.tensor([0, 0, 1.0])).abs().max() > 1e-6:
+                raise ValueError(f"the numbers of {name} are no intrinsics in px and no place in metres")
+            if (R @ R.mT - torch.eye(3)).abs().max() > 1e-3 or torch.linalg.det(R) < 0:
+                raise ValueError(f"R_cam_world of {name} is no rotation")
+            if instant < 0:
+                raise ValueError(f"the instant of {name} is negative")
+            found[name] = K, Placement(R_cam_world=R, t_cam_world=t, instant=instant)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot read the cameras ({error.strerror})") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f'{path}: expected {{"format": "{CAMERAS}", "pictures": {{NAME: {{"K", "R_cam_world", "t_cam_world", '
+            f'"instant"}}}}}}, but {error}'
+        ) from None
+    return found
 
 
 def read_view(

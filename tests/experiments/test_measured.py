@@ -12,11 +12,12 @@ import torch
 from ownhand.experiments import paper
 from ownhand.experiments.measure import Plan, measure
 from ownhand.experiments.rows import calibrations, mesh_errors, person_records, tape_mm
-from ownhand.experiments.shape_tables import curve_table, error_bar_table, source_table
+from ownhand.experiments.shape_tables import curve_table, error_bar_table, rig_table, source_table
 from ownhand.experiments.shapes import METHODS, person_curves, person_shapes
 from ownhand.experiments.systems import file_name, trained_systems
 from ownhand.experiments.tables import kept_gain, some, table_1, table_2
 from ownhand.hand.measure import length_mm
+from ownhand.hand.pose_prior import PosePrior
 from ownhand.metrics import mpjpe_mm
 
 
@@ -145,6 +146,25 @@ def test_curves_come_from_every_source_that_there_is(pipeline, seen):
     assert curve_table(curves).columns[1] == "default"
     assert source_table(curves).rows
     assert [row[0] for row in error_bar_table(curves, counts=(1, 3, 20)).rows] == [1, 1, 3, 3]
+
+
+def test_cameras_in_known_places_settle_the_size_of_a_hand(pipeline, seen):
+    """With keypoints and poses near the truth."""
+    errors, sharp = [], pipeline.with_priors(dict.fromkeys(pipeline.priors, PosePrior.isotropic(0.1, 0.5)))
+    for subject, person in seen.people():
+        known = replace(
+            person.seen,
+            keypoints=person.keypoints + 0.5 * torch.randn_like(person.keypoints),
+            keypoint_confidence=torch.ones_like(person.seen.keypoint_confidence),
+            pose=replace(person.pose, t_cam_root=torch.zeros_like(person.pose.t_cam_root)),
+        )
+        curves = person_curves(sharp, replace(person, seen=known), subject, counts=(3,), draws=1)
+        table = rig_table(curves)
+        assert table.columns[1:4] == ["length, places unknown", "length, default", "length, fit"]
+        errors.append([interval.mean for interval in table.rows[-1][1:4]])
+    unknown, default, fit = np.mean(errors, 0)
+    assert max(default, fit) < 4.0  # mm of some 185
+    assert max(default, fit) < 0.5 * unknown
 
 
 def test_systems_are_found_by_their_names(tmp_path):

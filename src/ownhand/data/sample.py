@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from ownhand.geometry.camera import Camera
+from ownhand.geometry.camera import Camera, Placement
 from ownhand.hand.model import HandPose
 from ownhand.structs import TensorStruct
 
@@ -35,6 +35,11 @@ class Taken(TensorStruct):
     decisions: Int[Tensor, "*batch"]
     R_cam_world: Float[Tensor, "*batch 3 3"]
     t_cam_world: Float[Tensor, "*batch 3"]
+
+    @property
+    def placement(self) -> Placement:
+        """Where the cameras stood, and when."""
+        return Placement(R_cam_world=self.R_cam_world, t_cam_world=self.t_cam_world, instant=self.instant)
 
 
 @dataclass(frozen=True, kw_only=True)

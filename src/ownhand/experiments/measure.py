@@ -171,6 +171,7 @@ def _more(
         found += [
             shape_tables.curve_table(curves),
             shape_tables.source_table(curves),
+            shape_tables.rig_table(curves),
             shape_tables.error_bar_table(curves),
         ]
     return found

@@ -11,7 +11,7 @@ from scipy.stats import chi2
 from ownhand.experiments import paper
 from ownhand.experiments.confidence import area_under_sparsification_error, ranking_accuracy, sparsification
 from ownhand.experiments.parting import SOURCES
-from ownhand.experiments.shapes import METHODS
+from ownhand.experiments.shapes import METHODS, PLACES_UNKNOWN
 from ownhand.experiments.table import Cell, Table
 from ownhand.experiments.tables import interval, person_mean, some
 from ownhand.metrics import Interval
@@ -129,6 +129,29 @@ def source_table(curves: pa.Table, metric: str = "size_free_mm") -> Table:
         columns=["pictures", *sources],
         rows=rows,
         note="Size-free error of the default method in mm; 95 % over people.",
+    )
+
+
+def rig_table(curves: pa.Table) -> Table:
+    """What it is worth to know where the cameras stand that see a hand at once."""
+    several = some(curves, source=SOURCES[3], anchored=False)
+    methods = (PLACES_UNKNOWN, "default", "fit")
+    return Table(
+        name="curve_rigs",
+        title="Several cameras at once, in known places",
+        columns=["cameras", *(f"{error}, {m}" for error in ("length", "size-free") for m in methods)],
+        rows=[
+            [
+                count,
+                *(
+                    _curve_interval(some(several, method=m, pictures=count), metric)
+                    for metric in ("length_mm", "size_free_mm")
+                    for m in methods
+                ),
+            ]
+            for count in sorted(set(several["pictures"].to_pylist()))
+        ],
+        note="Errors in mm; 95 % over people. Where the places are known, the default takes the length from `fit`.",
     )
 
 

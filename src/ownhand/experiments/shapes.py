@@ -20,12 +20,17 @@ from ownhand.hand.measure import length_mm
 from ownhand.hand.model import HandModel
 from ownhand.observations import Observations
 from ownhand.pipeline import Pipeline
+from ownhand.structs import given
 
 METHODS = ("paper", "squared", "robust", "mean", "median", "top-k", "bayes", "joint", "fit")
 """Ways to combine pictures; `bayes` and `joint` only where validation people were enough for their error models."""
 
 COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 50, 100)
 """Numbers of calibration pictures of the curves."""
+
+
+PLACES_UNKNOWN = "places unknown"
+"""The default method on pictures of several cameras at once, as if they had nothing to do with each other."""
 
 
 def shape_errors(
@@ -110,7 +115,8 @@ def person_curves(
 ) -> pa.Table:
     """Errors of one person's shape from few and from many pictures, drawn several times from anywhere or elsewhere.
 
-    From anywhere every method is tried, else the default one.
+    From anywhere every method is tried, else the default one. Of cameras that saw the hand at once the places are known;
+    the default is then also tried without them, and `fit` with them.
 
     Args:
         pipeline: Networks and settings.
@@ -128,11 +134,17 @@ def person_curves(
     records = []
     for source, count, draw, rows in _draws(person, subject, counts, draws, seed):
         some, said = person[rows], keypoints[rows]
+        several, unknown = source == SOURCES[3], some
+        if several:
+            some = replace(some, seen=replace(some.seen, placement=given(some.taken, "places of cameras").placement))
         default = calibrations(pipeline, some, subject, keypoints=said)
         found = {("default", anchored): calibration for anchored, calibration in default.items()}
         if source == SOURCES[0]:
             for method in methods_of(pipeline):
                 found[method, False] = pipeline.combine(some.seen, method=method, keypoints=said)
+        if several:
+            found[PLACES_UNKNOWN, False] = pipeline.combine(unknown.seen, keypoints=said)
+            found["fit", False] = pipeline.combine(some.seen, method="fit")
         for (method, anchored), calibration in found.items():
             shape = calibration.identity.shape[None].to(person.shape)
             errors = shape_errors(pipeline.hand, shape, person.shape[:1])

@@ -130,10 +130,12 @@ def make_problem(
     problem = Problem(
         chain=_flat_chain(JointChain.of(hand), batch),
         R_start=stacked_rotations(pose).reshape(-1, 16, 3, 3),
-        K=camera.K.to(keypoints).expand(*batch, 3, 3).reshape(-1, 3, 3),
+        K=camera.K.to(keypoints).expand(*batch, 3, 3).reshape(-1, 1, 3, 3),
         central_ray=camera.crop_frame()[..., 2].to(keypoints).expand(*batch, 3).reshape(-1, 3),
-        keypoints=torch.where(confidence[..., None] > 0, keypoints, 0).reshape(-1, 21, 2),
-        precision=torch.where(confidence > 0, 1 / prior.sigma(confidence), 0).reshape(-1, 21),
+        keypoints=torch.where(confidence[..., None] > 0, keypoints, 0).reshape(-1, 1, 21, 2),
+        precision=torch.where(confidence > 0, 1 / prior.sigma(confidence), 0).reshape(-1, 1, 21),
+        R_cam_first=None,
+        t_cam_first=None,
         whitening=prior.whitening(),
         limits=limits,
         depth=None if keypoint_depth is None else keypoint_depth.reshape(-1, 21),
@@ -158,7 +160,7 @@ def solve(
         max_iterations=max_iterations,
         relative_tolerance=tolerance,
     )
-    enough = (problem.precision > 0).sum(-1) >= 2
+    enough = (problem.precision > 0).sum((-2, -1)) >= 2
     return solution, enough & solution.cost.isfinite()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import roma
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ownhand.fit.placing import NEAR, place
@@ -23,14 +23,20 @@ Block = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem(TensorStruct):
-    """The residuals of a flat batch of fits, and how they follow the unknowns (rotations, translation, log scale)."""
+    """The residuals of a flat batch of fits, and how they follow the unknowns (rotations, translation, log scale).
+
+    A hand is seen by one or several cameras; the unknowns are in the frame of the first one. What is known of depth and
+    distance is only for a hand that one camera sees.
+    """
 
     chain: JointChain
     R_start: Float[Tensor, "*batch 16 3 3"]
-    K: Float[Tensor, "*batch 3 3"]
+    K: Float[Tensor, "*batch cameras 3 3"]
     central_ray: Float[Tensor, "*batch 3"]
-    keypoints: Float[Tensor, "*batch 21 2"]
-    precision: Float[Tensor, "*batch 21"]
+    keypoints: Float[Tensor, "*batch cameras 21 2"]
+    precision: Float[Tensor, "*batch cameras 21"]
+    R_cam_first: Float[Tensor, "*batch cameras 3 3"] | None
+    t_cam_first: Float[Tensor, "*batch cameras 3"] | None
     whitening: Float[Tensor, "48 48"]
     limits: JointLimits | None
     depth: Float[Tensor, "*batch 21"] | None
@@ -42,11 +48,17 @@ class Problem(TensorStruct):
 
     def start(self, t: Tensor, confidence: Tensor, size: tuple[int, int]) -> Tensor:
         """The given translations, but `place`d where they are impossible."""
-        joints = self.chain.joints(self.R_start)
-        bad = ~((joints + t[:, None])[..., 2] > NEAR).all(-1) | ~t.isfinite().all(-1)
+        bad = ~self.in_front(t)
         if not bad.any():
             return t
-        return torch.where(bad[:, None], place(joints, self.keypoints, confidence, Camera(K=self.K, size=size)), t)
+        joints = self.chain.joints(self.R_start)
+        camera = Camera(K=self.K[:, 0], size=size)
+        return torch.where(bad[:, None], place(joints, self.keypoints[:, 0], confidence, camera), t)
+
+    def in_front(self, t: Float[Tensor, "batch 3"]) -> Bool[Tensor, "batch"]:
+        """Whether hands in their first pose are wholly in front of their cameras there."""
+        depth = self._before_cameras(self.chain.joints(self.R_start) + t[:, None])[..., 2]
+        return (depth > NEAR).all((-2, -1)) & t.isfinite().all(-1)
 
     def retract(self, state: State, step: Tensor) -> State:
         R, t, log_scale = state
@@ -81,29 +93,38 @@ class Problem(TensorStruct):
 
     def reprojection(self, joints: Tensor) -> Tensor:
         """Mean distance to the keypoints in use [px]; NaN if there are none."""
-        distance = (Camera(K=self.K, size=(0, 0)).project(joints) - self.keypoints).norm(dim=-1)
+        distance = (Camera(K=self.K, size=(0, 0)).project(self._before_cameras(joints)) - self.keypoints).norm(dim=-1)
         used = self.precision > 0
-        return torch.where(used, distance, 0).sum(-1) / used.sum(-1)
+        return torch.where(used, distance, 0).sum((-2, -1)) / used.sum((-2, -1))
 
     def reprojection_jacobian(
         self, joints: Float[Tensor, "batch 21 3"], by_unknowns: Float[Tensor, "batch 21 3 n"]
-    ) -> Float[Tensor, "batch 42 n"]:
-        """How the first 42 residuals follow anything that the joints follow."""
+    ) -> Float[Tensor, "batch m n"]:
+        """How the first residuals, 42 of each camera, follow anything that the joints follow."""
         return self._reprojection(joints, by_unknowns)[1]
 
+    def _before_cameras(self, points: Float[Tensor, "batch 21 3"]) -> Float[Tensor, "batch cameras 21 3"]:
+        if self.R_cam_first is None or self.t_cam_first is None:
+            return points[:, None]
+        return points[:, None] @ self.R_cam_first.mT + self.t_cam_first[:, :, None]
+
     def _reprojection(self, points: Tensor, by_state: Tensor) -> Block:
-        """Infinite cost for a hand that is not in front of the camera."""
+        """Infinite cost for a hand that is not in front of any of its cameras."""
+        points = self._before_cameras(points)
         homogeneous = points @ self.K.mT
         depth = homogeneous[..., 2:]
         pixels = homogeneous[..., :2] / depth
-        by_point = (self.K[:, None, :2] - pixels[..., None] * self.K[:, None, 2:]) / depth[..., None]
+        by_point = (self.K[:, :, None, :2] - pixels[..., None] * self.K[:, :, None, 2:]) / depth[..., None]
+        if self.R_cam_first is not None:
+            by_point = by_point @ self.R_cam_first[:, :, None]
         residuals = (pixels - self.keypoints) * self.precision[..., None]
         weight, cost = self._bounded(residuals.square().sum(-1))
         by_point = by_point * (weight * self.precision)[..., None, None]
+        by_state = by_state[:, None]
         jacobian = torch.stack([by_point[..., i, None] * by_state[..., None, i, :] for i in range(3)]).sum(0)
-        in_front = (points[..., 2] > NEAR).all(-1)
+        in_front = (points[..., 2] > NEAR).all((-2, -1))
         residuals = residuals * weight[..., None]
-        return residuals.flatten(-2), jacobian.flatten(-3, -2), torch.where(in_front, cost, torch.inf)
+        return residuals.flatten(-3), jacobian.flatten(-4, -2), torch.where(in_front, cost.sum(-1), torch.inf)
 
     def _prior(self, R: Tensor) -> Block:
         deviation = roma.rotmat_to_rotvec(self.R_start.mT @ R)
@@ -113,7 +134,7 @@ class Problem(TensorStruct):
         return residuals, by_turn.flatten(-2), residuals.square().sum(-1)
 
     def _relative_depth(self, joints: Tensor, by_state: Tensor, depth: Tensor, precision: Tensor) -> Block:
-        precision = torch.where(self.precision > 0, precision, torch.zeros_like(self.precision))
+        precision = torch.where(self.precision[:, 0] > 0, precision, torch.zeros_like(self.precision[:, 0]))
         along = (joints @ self.central_ray[..., None])[..., 0]
         residuals = (along - torch.where(precision > 0, depth, torch.zeros_like(depth))) * precision
         weight, cost = self._bounded(residuals.square())
@@ -130,7 +151,7 @@ class Problem(TensorStruct):
         jacobian[:, 0, 48:] = self.central_ray / (along * sigma)[:, None]
         return residuals, jacobian, residuals.square()[:, 0].nan_to_num(nan=torch.inf)
 
-    def _bounded(self, square: Float[Tensor, "batch k"]) -> tuple[Float[Tensor, "batch k"], Float[Tensor, "batch"]]:
+    def _bounded(self, square: Float[Tensor, "*batch k"]) -> tuple[Float[Tensor, "*batch k"], Float[Tensor, "*batch"]]:
         """Square roots of the weights, and cost, of residuals with these squares; Geman-McClure if robust."""
         if self.robust is None:
             return torch.ones_like(square), square.sum(-1)

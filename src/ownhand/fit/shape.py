@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.fit.fitting import make_problem, solve
-from ownhand.geometry.camera import Camera
+from ownhand.fit.rig import hands_seen_at_once
+from ownhand.geometry.camera import Camera, Placement
 from ownhand.hand.identity import ShapeLikelihood
 from ownhand.hand.joint_chain import joints_by_shape
 from ownhand.hand.limits import JointLimits
@@ -30,6 +31,7 @@ def shape_likelihood(
     prior: PosePrior,
     *,
     around: Float[Tensor, "shapes"] | None = None,
+    placement: Placement | None = None,
     limits: JointLimits | None = None,
     robust: float | None = 2.0,
     max_iterations: int = 20,
@@ -56,17 +58,24 @@ def shape_likelihood(
         prior: Errors to expect from the networks.
         around: The hand at which the residuals are made linear, size then left in; the mean hand, without its size,
             when None.
+        placement: Where the cameras stood, if that is known. A hand that several saw at one instant is then one hand in
+            one place, whose size they show; what it says is divided evenly among its pictures. Needs `around`.
         limits: Joint limits.
         robust: See `fit`. Bolder than there: a wrong pose spoils one picture, a wrong shape all.
         max_iterations: Of the fits.
 
     Raises:
-        ValueError: As `fit`.
+        ValueError: As `fit`; a placement without `around`.
     """
+    if placement is not None and around is None:
+        raise ValueError("cameras in known places show the size, so a shape is expected around which to look for it")
     with torch.no_grad():
         shape = torch.zeros_like(model.shape_basis[0, 0]) if around is None else around.to(model.template)
         hand = model.shaped(shape)
         problem, t, _ = make_problem(hand, pose, keypoints, confidence, camera, prior, limits=limits, robust=robust)
+        group = torch.arange(len(t))
+        if placement is not None:
+            problem, t, group = hands_seen_at_once(problem, t, placement)
         solution, fitted = solve(problem, t, max_iterations, 1e-3)
         residuals, by_pose, _ = problem.linearise(solution.state)
         R, t, _ = solution.state
@@ -80,9 +89,10 @@ def shape_likelihood(
         if around is None:
             precision, information = _without_size(model, precision, information)
         information = information + precision @ shape.double()[:, None]
+        share = fitted / group.bincount(minlength=len(fitted))
         return ShapeLikelihood(
-            precision=torch.where(fitted[:, None, None], (precision + precision.mT) / 2, 0),
-            information=torch.where(fitted[:, None], information[..., 0], 0),
+            precision=torch.where(fitted[:, None, None], (precision + precision.mT) / 2 * share[:, None, None], 0)[group],
+            information=torch.where(fitted[:, None], information[..., 0] * share[:, None], 0)[group],
         )
 
 
@@ -95,6 +105,7 @@ def fit_shape(
     prior: PosePrior,
     *,
     start: Float[Tensor, "shapes"],
+    placement: Placement | None = None,
     limits: JointLimits | None = None,
     robust: float | None = 2.0,
     tolerance: float = 0.01,
@@ -113,6 +124,7 @@ def fit_shape(
         camera: Intrinsics.
         prior: Errors to expect from the networks; what it expects of the distance is left out.
         start: First shape, such as the paper's solution.
+        placement: Where the cameras stood. Without, each picture has a pose of its own and size is hardly seen.
         limits: Joint limits.
         robust: See `fit`.
         tolerance: Of the shape, in standard deviations of people.
@@ -126,7 +138,16 @@ def fit_shape(
     shape, said, prior = start.double(), None, replace(prior, distance_sigma=None)  # the distance follows the size
     for _ in range(ROUNDS):
         said = shape_likelihood(
-            model, pose, keypoints, confidence, camera, prior, around=shape, limits=limits, robust=robust
+            model,
+            pose,
+            keypoints,
+            confidence,
+            camera,
+            prior,
+            around=shape,
+            placement=placement,
+            limits=limits,
+            robust=robust,
         )
         found, _ = said.posterior()
         moved, shape = (found - shape).abs().max(), found

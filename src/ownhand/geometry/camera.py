@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ownhand.structs import TensorStruct
@@ -88,3 +88,17 @@ class Camera(TensorStruct):
         right = K_inverse[..., 0]
         x = torch.nn.functional.normalize(right - (right * z).sum(-1, keepdim=True) * z, dim=-1)
         return torch.stack([x, torch.linalg.cross(z, x), z], -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement(TensorStruct):
+    """Where the cameras of some pictures stood, and which pictures were taken at one instant.
+
+    Attributes:
+        R_cam_world, t_cam_world: From a frame that all cameras of an instant share to the camera's [m].
+        instant: The same number for pictures of one instant; those of others say nothing of each other.
+    """
+
+    R_cam_world: Float[Tensor, "*batch 3 3"]
+    t_cam_world: Float[Tensor, "*batch 3"]
+    instant: Int[Tensor, "*batch"]
