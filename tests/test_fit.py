@@ -347,9 +347,10 @@ def test_fitting_starts_anywhere_and_ends_at_one_shape():
     torch.testing.assert_close(ends[2], ends[0], atol=0.02, rtol=0)
 
 
-def rig(truth, instants, cameras, noise, seed, turn=torch.eye(3), move=torch.zeros(3)):
+def rig(truth, instants, cameras, noise, seed, turn=None, move=(0.0, 0.0, 0.0)):
     """Poses as the networks say them, keypoints and placement of cameras that stand in a half circle around a hand."""
     torch.manual_seed(seed)
+    turn, move = torch.eye(3) if turn is None else turn, torch.tensor(move)
     pose = random_pose(instants, seed=seed)
     middle = open_hand().shaped(truth).posed(pose).joints.mean(1)
     starts, keypoints, R, t = [], [], [], []
@@ -387,7 +388,7 @@ def test_cameras_in_known_places_show_the_size_of_a_hand():
         for seed in range(people):
             truth = torch.randn(10, generator=torch.Generator().manual_seed(seed))
             start, keypoints, placement = rig(truth, 2, 5, 2.0, seed)
-            shape, covariance = fitted_to_rig(start, keypoints, placement if known else None)
+            shape, _ = fitted_to_rig(start, keypoints, placement if known else None)
             errors[known].append(length_mm(model, shape.float()) / length_mm(model, truth) - 1)
     assert torch.stack(errors[True]).abs().median() < 0.01
     assert torch.stack(errors[True]).abs().median() < 0.3 * torch.stack(errors[False]).abs().median()
@@ -395,7 +396,7 @@ def test_cameras_in_known_places_show_the_size_of_a_hand():
 
 def test_it_does_not_matter_from_where_places_of_cameras_are_counted():
     truth = torch.randn(10)
-    moved = {"turn": roma.random_rotmat(), "move": torch.tensor([3.0, -1.0, 2.0])}
+    moved = {"turn": roma.random_rotmat(), "move": (3.0, -1.0, 2.0)}
     here = fitted_to_rig(*rig(truth, 3, 4, 2.0, 0))[0]
     torch.testing.assert_close(fitted_to_rig(*rig(truth, 3, 4, 2.0, 0, **moved))[0], here, atol=0.02, rtol=0)
 

@@ -282,6 +282,7 @@ def reproduce(
     *,
     out: Out = Path("out/reproduce"),
     protocol: Literal["paper", "honest", "both"] = "both",
+    split: str | None = None,
     scale: Literal["tiny", "small", "paper"] = "small",
     weights: Path | None = None,
     systems: Path | None = None,
@@ -299,6 +300,8 @@ def reproduce(
         out: Folder for weights, records, tables (Markdown, CSV, LaTeX), figures, results.md and results.json.
         protocol: paper takes calibration pictures from the test pictures and crops around labelled joints; honest
             keeps the pictures apart and finds the hands itself.
+        split: Of a data set of real hands: by default people never seen in training. dexycb also has s0, s2, s3,
+            without-0 to without-9, which test on one person, and each-person, which is these ten after each other.
         scale: Recipe to train with: small (two CPU cores, hours) or paper (a GPU); tiny shows that everything works.
         weights: Folder with trained weights, or `shipped`: nothing is trained then.
         systems: Folder with weights of the systems to compare with; OUT/systems when not given.
@@ -309,8 +312,8 @@ def reproduce(
     from ownhand.lab import reproduce_paper
 
     reproduce_paper(
-        dataset, root, out, protocols=("honest", "paper") if protocol == "both" else (protocol,), scale=scale,
-        weights=weights, systems=systems, pictures=pictures, mano=mano, cache=cache,
+        dataset, root, out, protocols=("honest", "paper") if protocol == "both" else (protocol,), split=split,
+        scale=scale, weights=weights, systems=systems, pictures=pictures, mano=mano, cache=cache,
     )  # fmt: skip
 
 

@@ -24,8 +24,9 @@ from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import measurements_mm
 from ownhand.hand.model import HandPose, mirror_pose
 from ownhand.hand.skeleton import JOINTS_16
-from ownhand.pipeline import NoHandError, Pipeline, Reconstruction, load
+from ownhand.pipeline import NoHandError, Pipeline, load
 from ownhand.render.overlay import draw_mesh
+from ownhand.results import Reconstruction
 from ownhand.views import DEFAULT_FOV, View, assumed, find_pictures, read_cameras, read_intrinsics, read_view
 
 SCHEMA = "ownhand reconstruction 1"

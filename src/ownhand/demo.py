@@ -20,9 +20,10 @@ from ownhand.hand.identity import Identity, measurements_mm, vertex_std_mm
 from ownhand.hand.measure import length_mm
 from ownhand.hand.model import PosedHand
 from ownhand.page import page, picture, strip_chart, table
-from ownhand.pipeline import Pipeline, Reconstruction, load
+from ownhand.pipeline import Pipeline, load
 from ownhand.render import Ambient, Light, Material, Mesh, Scene, Surface, render
 from ownhand.render.overlay import draw_mesh
+from ownhand.results import Reconstruction
 from ownhand.synth.generator import Generator
 from ownhand.synth.world import World
 from ownhand.views import View

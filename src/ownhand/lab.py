@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ownhand.console import check_writable, progress, provenance
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.readers import RealPictures, from_words, is_words
+from ownhand.data.readers.dexycb import WITHOUT
 from ownhand.experiments.benchmarks import open_benchmark
 from ownhand.experiments.measure import Plan, measure
+from ownhand.experiments.table import Table
+from ownhand.experiments.tables import PEOPLE
 from ownhand.experiments.training import has_networks, train_pipeline
+from ownhand.files import write_text
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.mano import load_mano
 from ownhand.hand.model import HandModel
 from ownhand.observations import LabelledPictures
 from ownhand.pipeline import load, shipped_weights
 from ownhand.settings import FILE
+
+EACH_PERSON = "each-person"
+"""The split of DexYCB in which each person is left out once."""
 
 
 def train_and_tune(
@@ -71,23 +79,41 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
     print(text)
 
 
-def reproduce_paper(
+def reproduce_paper(dataset: Any, root: Path, out: Path, *, split: str | None, **options: Any) -> None:
+    """`ownhand reproduce`: what is missing is made or trained, then everything is measured."""
+    check_writable(out)
+    if split != EACH_PERSON:
+        print(_reproduce(dataset, root, out, split=split, **options))
+        return
+    if dataset != "dexycb":
+        raise ValueError(f"expected dexycb for the split {EACH_PERSON}, got {dataset}")
+    people = []
+    for name in WITHOUT:
+        _reproduce(dataset, root, out / name, split=name, **options)
+        people.append(Table.read(out / name / "tables" / PEOPLE))
+    together = replace(people[0], title="Each person left out", rows=[row for table in people for row in table.rows])
+    together.write(out / "tables")
+    write_text(out / "results.md", together.markdown())
+    print(together.markdown())
+
+
+def _reproduce(
     dataset: Any,
     root: Path,
     out: Path,
     *,
     protocols: Sequence[Any],
+    split: str | None,
     scale: str,
     weights: Path | None,
     systems: Path | None,
     pictures: int,
     mano: Path | None,
     cache: Path | None,
-) -> None:
-    """`ownhand reproduce`: what is missing is made or trained, then everything is measured."""
-    check_writable(out)
+) -> str:
     with progress() as report:
-        benchmark = open_benchmark(dataset, root, mano=mano, cache=cache, progress=report("index") if mano else None)
+        index = report("index") if mano else None
+        benchmark = open_benchmark(dataset, root, split=split, mano=mano, cache=cache, progress=index)
         if weights is None:
             weights = out / "weights"
             if not (weights / FILE).exists():
@@ -107,8 +133,7 @@ def reproduce_paper(
             people=benchmark.people(),
             systems=systems or out / "systems",
         )
-        text = measure(pipeline, weights, test, plan, out, made_by=provenance(), report=report)
-    print(text)
+        return measure(pipeline, weights, test, plan, out, made_by=provenance(), report=report)
 
 
 def check_data(root: Path, out: Path, *, dataset: str | None, mano: Path | None, cache: Path | None) -> None:

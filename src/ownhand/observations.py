@@ -14,7 +14,8 @@ from ownhand.data.pictures import Pictures
 from ownhand.data.sample import Taken
 from ownhand.geometry.crops import Crop
 from ownhand.hand.model import HandPose
-from ownhand.pipeline import Pipeline, Seen
+from ownhand.pipeline import Pipeline
+from ownhand.results import Seen
 from ownhand.structs import TensorStruct, concatenate, given, stack
 from ownhand.views import View
 

@@ -8,7 +8,7 @@ hands = pipeline.reconstruct(views, me.identity, refine=True)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,18 @@ from ownhand.estimators import build
 from ownhand.estimators.base import FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
 from ownhand.fit import FitResult, believe, fit, fit_shape, place, shape_likelihood
-from ownhand.geometry.camera import Camera, Placement
+from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.identity import Identity, ShapeLikelihood, measurements_mm
 from ownhand.hand.limits import JointLimits
-from ownhand.hand.model import HandModel, HandPose, PosedHand, ShapedHand
+from ownhand.hand.model import HandModel, HandPose, ShapedHand
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.hand.skeleton import upright_angle
 from ownhand.locate import Locator, WholePicture
+from ownhand.results import Reconstruction, Seen
 from ownhand.settings import Settings, load_settings
-from ownhand.structs import TensorStruct, given, stack
+from ownhand.structs import given, stack
 from ownhand.views import View, placements
 
 NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "identity"}
@@ -44,71 +45,10 @@ ROBUST = 6.0
 infinity are alike; on photographs, which the networks know less, a small one lets the mesh miss the keypoints."""
 
 RIG_CAUTION = 1.0
-"""How much larger errors of a size that several cameras show are than keypoints that err independently would make them."""
+"""How much larger errors of a size that several cameras show are than independent errors of keypoints make them."""
 
 SMALLEST_HAND = 0.1
 """Share of the square in which a locator sees a hand: first keypoints that fall together do not make a tiny crop."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen(TensorStruct):
-    """What the networks say of crops, before anybody's identity is taken into account.
-
-    Attributes:
-        camera: Intrinsics of the crops.
-        keypoints: The 21 joints in the crop [px].
-        keypoint_confidence: Their confidence in [0, 1].
-        pose: The baseline's pose, wrist at the origin.
-        shape: The baseline's shape.
-        confidence: How good the baseline's shape is.
-        scores: The same by each of `confidence.TARGETS`.
-        features: What the identity network makes its pose from.
-        placement: Where the cameras stood, if several saw the hand at once.
-    """
-
-    camera: Camera
-    keypoints: Float[Tensor, "*batch 21 2"]
-    keypoint_confidence: Float[Tensor, "*batch 21"]
-    pose: HandPose
-    shape: Float[Tensor, "*batch shapes"]
-    confidence: Float[Tensor, "*batch"]
-    scores: Float[Tensor, "*batch 2"]
-    features: Float[Tensor, "*batch channels"]
-    placement: Placement | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reconstruction:
-    """A hand in a picture. Everything is as in the picture: a left hand is a left hand.
-
-    Attributes:
-        name: Of the picture.
-        hand: Mesh and joints, camera frame [m].
-        pose: Of `model`.
-        shape: Coefficients of `model`.
-        keypoints: The 21 joints as the keypoint network sees them [px of the picture].
-        keypoint_confidence: Their confidence in [0, 1].
-        is_right: Which hand it is.
-        camera: Intrinsics of the picture.
-        model: The hand model, mirrored for a left hand.
-        fit: How the refinement went; None without.
-    """
-
-    name: str
-    hand: PosedHand
-    pose: HandPose
-    shape: Float[Tensor, "shapes"]
-    keypoints: Float[Tensor, "21 2"]
-    keypoint_confidence: Float[Tensor, "21"]
-    is_right: bool
-    camera: Camera
-    model: HandModel
-    fit: FitResult | None = None
-
-    @property
-    def confidence(self) -> float:
-        """Mean confidence of the keypoints."""
-        return float(self.keypoint_confidence.mean())
 
 
 class NoHandError(ValueError):
@@ -142,10 +82,10 @@ class Pipeline:
         for network in (keypoints, baseline, identity):
             network.to(memory_format=torch.channels_last)  # pyright: ignore  # a third faster on a CPU
 
-    def with_priors(self, priors: dict[str, PosePrior]) -> Pipeline:
-        """The same networks and settings with other priors."""
-        networks = {name: getattr(self, name) for name in NETWORKS}
-        return Pipeline(hand=self.hand, settings=self.settings, priors=priors, **networks)
+    def changed(self, **parts: Any) -> Pipeline:
+        """The same with other networks, settings or priors, by the names of the arguments."""
+        same = {name: getattr(self, name) for name in ("hand", "settings", "priors", *NETWORKS)}
+        return Pipeline(**same | parts)
 
     @torch.no_grad()
     def look(self, image: Float[Tensor, "batch 3 h w"], camera: Camera) -> Seen:

@@ -54,7 +54,7 @@ def tune(
         made_by: What is to be kept of the run that made the weights.
     """
     hand, seen = pipeline.hand, observations.seen
-    pipeline = pipeline.with_priors(fit_priors(pipeline, observations, hand))
+    pipeline = pipeline.changed(priors=fit_priors(pipeline, observations, hand))
     people = [
         KnownPerson(
             truth=person.shape[0],

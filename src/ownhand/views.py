@@ -90,7 +90,7 @@ def assumed(fov: float) -> str:
 
 
 def placements(views: Sequence[View]) -> Placement | None:
-    """Where the cameras of some views stood; one whose place is not known has an instant of its own. None if all are."""
+    """Where the cameras of some views stood; one whose place is not known has an instant of its own."""
     if all(view.placement is None for view in views):
         return None
     found = []

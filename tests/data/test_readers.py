@@ -243,6 +243,7 @@ def test_dexycb_splits_as_published(models):
         "s0": lambda s, q, c: ("val" if s < 2 else "test") if q % 5 == 4 else "train",
         "s1": lambda s, q, c: {6: "val", 7: "test", 8: "test"}.get(s, "train"),
         "s2": lambda s, q, c: {6: "val", 7: "test"}.get(c, "train"),
+        "without-9": lambda s, q, c: {0: "val", 9: "test"}.get(s, "train"),
         "s3": lambda s, q, c: {3: "val", 19: "val", 7: "test", 11: "test", 15: "test"}.get(q // 5, "train"),
     }
     for name, rule in expected.items():

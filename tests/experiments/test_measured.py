@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from ownhand.estimators import build
 from ownhand.experiments import paper
 from ownhand.experiments.measure import Plan, measure
 from ownhand.experiments.rows import calibrations, mesh_errors, person_records, tape_mm
@@ -16,6 +17,7 @@ from ownhand.experiments.shape_tables import curve_table, error_bar_table, rig_t
 from ownhand.experiments.shapes import METHODS, person_curves, person_shapes
 from ownhand.experiments.systems import file_name, trained_systems
 from ownhand.experiments.tables import kept_gain, some, table_1, table_2
+from ownhand.hand.builtin import open_hand
 from ownhand.hand.measure import length_mm
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.metrics import mpjpe_mm
@@ -29,9 +31,20 @@ PLAN = Plan(dataset="dexycb", true_shape="drawn", protocols=("honest", "paper"),
 
 
 @pytest.fixture(scope="module")
-def measured(pipeline, tiny_weights, world, tmp_path_factory):
+def weights(tiny_weights, tmp_path_factory):
+    """The tiny weights, and beside them a network whose pose head sees the shape."""
+    folder = tmp_path_factory.mktemp("weights")
+    shutil.copytree(tiny_weights, folder, dirs_exist_ok=True)
+    torch.manual_seed(1)
+    estimator = {"kind": "regressor", "variant": "conditioned", "backbone": "resnet-tiny", "widths": [16]}
+    build.save(build.build(estimator, open_hand()), folder / "conditioned")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(pipeline, weights, world, tmp_path_factory):
     out = tmp_path_factory.mktemp("measured")
-    text = measure(pipeline, tiny_weights, world, PLAN, out, made_by={"commit": "abc"}, report=silent)
+    text = measure(pipeline, weights, world, PLAN, out, made_by={"commit": "abc"}, report=silent)
     return out, text
 
 
@@ -45,6 +58,8 @@ def test_everything_is_written(measured):
         "people",
         "curve_methods",
         "error_bars",
+        "curve_rigs",
+        "conditioned",
     ):
         for suffix in ("md", "csv", "tex"):
             assert (out / "tables" / f"{name}.{suffix}").stat().st_size > 50
@@ -59,12 +74,12 @@ def test_everything_is_written(measured):
     assert facts["true shape"] == "drawn"
 
 
-def test_stopped_and_started_again_it_ends_as_if_never_stopped(measured, pipeline, tiny_weights, world, tmp_path):
+def test_stopped_and_started_again_it_ends_as_if_never_stopped(measured, pipeline, weights, world, tmp_path):
     out, text = measured
     shutil.copytree(out / "steps", tmp_path / "steps")
     for path in ("observations_found/0.safetensors", "records_paper/1.parquet", "curves/2.parquet"):
         (tmp_path / "steps" / path).unlink()
-    again = measure(pipeline, tiny_weights, world, PLAN, tmp_path, made_by={"commit": "abc"}, report=silent)
+    again = measure(pipeline, weights, world, PLAN, tmp_path, made_by={"commit": "abc"}, report=silent)
     assert again == text
 
 
@@ -150,7 +165,7 @@ def test_curves_come_from_every_source_that_there_is(pipeline, seen):
 
 def test_cameras_in_known_places_settle_the_size_of_a_hand(pipeline, seen):
     """With keypoints and poses near the truth."""
-    errors, sharp = [], pipeline.with_priors(dict.fromkeys(pipeline.priors, PosePrior.isotropic(0.1, 0.5)))
+    errors, sharp = [], pipeline.changed(priors=dict.fromkeys(pipeline.priors, PosePrior.isotropic(0.1, 0.5)))
     for subject, person in seen.people():
         known = replace(
             person.seen,

@@ -12,6 +12,7 @@ from tiny import save_pipeline
 from ownhand import lab
 from ownhand.cli import main
 from ownhand.data.readers import from_words
+from ownhand.experiments.table import Table
 from ownhand.hand.mano import load_mano
 from ownhand.synth import ownhand_id
 
@@ -70,3 +71,39 @@ def test_dexycb_is_measured_as_the_paper_did(tmp_path, monkeypatch, capsys):
     facts = json.loads((tmp_path / "out" / "results.json").read_text())
     assert facts["true shape"] == "the person's calibration of that side (mano.yml)"
     assert facts["steps"]["records_paper"]["parts"] == 2
+
+
+def test_each_person_of_dexycb_is_left_out_once(tmp_path, monkeypatch, capsys):
+    done = []
+
+    def reproduce(dataset, root, out, *, split, **options):
+        """Stands for a training with this split."""
+        done.append((dataset, split))
+        row = [int(split.removeprefix("without-")), 12.5]
+        Table(name="people", title="Person by person", columns=["person", "mm"], rows=[row]).write(out / "tables")
+
+    monkeypatch.setattr(lab, "_reproduce", reproduce)
+    words = ("reproduce", "dexycb", tmp_path, "-o", tmp_path / "out", "--split", "each-person")
+    code, out, err = run(monkeypatch, capsys, *words)
+    assert code == 0, err
+    assert done == [("dexycb", f"without-{person}") for person in range(10)]
+    assert "## Each person left out" in out
+    assert [line.split(" | ")[0] for line in out.splitlines() if line.endswith("| 12.50 |")] == [
+        f"| {person}" for person in range(10)
+    ]
+    assert len(Table.read(tmp_path / "out" / "tables" / "people").rows) == 10
+
+
+def test_splits_that_are_not_there_are_named(tmp_path, monkeypatch, capsys):
+    replicas.write_models(tmp_path)
+    replicas.write_dexycb(tmp_path / "DexYCB", people=2, sequences=2)
+    common = ("-o", tmp_path / "out", "--split")
+    wrong = {
+        ("synth", tmp_path / "id", *common, "s0"): "expected no split of synth",
+        ("humbi", tmp_path / "humbi", *common, "each-person"): "expected dexycb for the split each-person",
+        ("dexycb", tmp_path / "DexYCB", "--mano", tmp_path, *common, "s9"): "expected a split of dexycb (s1, s0,",
+    }
+    for words, reason in wrong.items():
+        code, _, err = run(monkeypatch, capsys, "reproduce", *words)
+        assert code == 2
+        assert reason in err

@@ -50,3 +50,10 @@ def test_files_are_written_whole(tmp_path):
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="expected 5 cells in each row of errors, got 1"):
         Table(name="errors", title="", columns=TABLE.columns, rows=[["baseline"]])
+
+
+def test_a_table_is_read_back_from_its_csv(tmp_path):
+    TABLE.write(tmp_path)
+    found = Table.read(tmp_path / "errors")
+    assert found.columns == TABLE.columns
+    assert found.cells() == TABLE.cells()

@@ -42,26 +42,30 @@ def open_benchmark(
     name: Dataset,
     root: Path,
     *,
+    split: str | None = None,
     mano: Path | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Benchmark:
     """A benchmark in a folder; what of OwnHand-ID is not there is generated when it is asked for.
 
-    Real hands as in Kong et al. (2022): right ones, none with a joint outside the picture, people never seen in
-    training (DexYCB's setup s1, HUMBI's people 90 to 10).
+    Real hands as in Kong et al. (2022): right ones, none with a joint outside the picture, by default people never seen
+    in training (DexYCB's setup s1, HUMBI's people 90 to 10).
 
     Args:
         name: Which.
         root: Its folder.
+        split: Which people, cameras, ... are for what; the data set's first split when None. OwnHand-ID has but one.
         mano: Folder with MANO_RIGHT.pkl; needed for real hands.
         cache: Folder for the index of real pictures; beside them when None.
         progress: Called with (parts, all parts) while indexing.
 
     Raises:
-        ValueError: A folder that is not the data set, or no hand model for it.
+        ValueError: A folder that is not the data set, no hand model for it, or no such split.
     """
     if name == "synth":
+        if split is not None:
+            raise ValueError(f"expected no split of synth, whose people are apart, got {split!r}")
 
         def synthetic(part: str) -> LabelledPictures:
             print(ownhand_id.make(root / part, part))
@@ -79,9 +83,12 @@ def open_benchmark(
     hand = load_mano(mano / "MANO_RIGHT.pkl")
     pictures = open_pictures(name, root, hand, cache=cache, progress=progress).right_hands().whole_hands()
     layout = LAYOUTS[name]
+    split = layout.splits[0] if split is None else split
+    if split not in layout.splits:
+        raise ValueError(f"expected a split of {name} ({', '.join(layout.splits)}), got {split!r}")
     return Benchmark(
         name=name,
         hand=hand,
-        part=lambda part: pictures.part(layout.splits[0], part),
+        part=lambda part: pictures.part(split, part),
         true_shape=layout.conventions.true_shape or "",
     )

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ownhand.data.photos import to_image
+from ownhand.estimators import build
 from ownhand.estimators.build import describe
 from ownhand.experiments import shape_tables, shapes, tables
 from ownhand.experiments.figures import comparison, curve_chart
@@ -92,6 +93,8 @@ def measure(
         ]
         if protocol == "honest":
             found += [*_more(pipeline, seen, records, errors, plan, store, known, report)]
+            if (other := _conditioned(pipeline, weights, pictures, rows, plan, store, known, report)) is not None:
+                found.append(tables.conditioned_table(records, other))
             sheet = comparison(pipeline, pictures, rows, seen, calibration=plan.calibration, protocol=protocol)
             write_beside(
                 out / "comparison.jpg", lambda path, sheet=sheet: to_image(sheet).save(path, "JPEG", quality=90)
@@ -111,15 +114,38 @@ def weights_fingerprint(folder: Path) -> str:
 
 def _observed(
     pipeline: Pipeline, pictures: LabelledPictures, rows: Sequence[int], crops: Crops, store: Store, known: Mapping,
-    report: Report,
+    report: Report, name: str = "",
 ) -> Observations:  # fmt: skip
     return store.structs(
-        f"observations_{crops}",
+        f"observations_{name or crops}",
         Observations,
         range(-(-len(rows) // CHUNK)),
         {**known, "crops": crops, "rows": [len(rows), int(np.sum(rows))]},
         lambda part: observe(pipeline, pictures, rows=rows[part * CHUNK : (part + 1) * CHUNK], crops=crops),
-        report(f"networks, {crops} crops"),
+        report(f"networks, {name or crops} crops"),
+    )
+
+
+def _conditioned(
+    pipeline: Pipeline, weights: Path, pictures: LabelledPictures, rows: Sequence[int], plan: Plan, store: Store,
+    known: Mapping, report: Report,
+) -> pa.Table | None:  # fmt: skip
+    """Records with the network whose pose head sees the shape, if it was trained too; the priors stay."""
+    path = weights / "conditioned"
+    if not path.with_suffix(".safetensors").exists():
+        return None
+    known = {**known, "conditioned": describe(path)["sha256"]}
+    pipeline = pipeline.changed(identity=build.load(path, pipeline.hand))
+    seen = _observed(pipeline, pictures, rows, CROPS["honest"], store, known, report, name="conditioned")
+    people = {subject: person[pool(person, "anywhere")] for subject, person in seen.people()}
+    return store.table(
+        "records_conditioned",
+        list(people),
+        {**known, "pictures": plan.calibration},
+        lambda s: person_records(
+            pipeline, people[s], s, people[s].shape[0], pictures=plan.calibration, rows=("true shape", "calibrated")
+        ),
+        report("reconstruction, conditioned"),
     )
 
 
@@ -171,7 +197,7 @@ def _more(
         found += [
             shape_tables.curve_table(curves),
             shape_tables.source_table(curves),
-            shape_tables.rig_table(curves),
+            *([rigs] if (rigs := shape_tables.rig_table(curves)).rows else []),
             shape_tables.error_bar_table(curves),
         ]
     return found

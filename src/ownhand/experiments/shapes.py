@@ -115,8 +115,8 @@ def person_curves(
 ) -> pa.Table:
     """Errors of one person's shape from few and from many pictures, drawn several times from anywhere or elsewhere.
 
-    From anywhere every method is tried, else the default one. Of cameras that saw the hand at once the places are known;
-    the default is then also tried without them, and `fit` with them.
+    From anywhere every method is tried, else the default one. Where cameras stood that saw the hand at once is known;
+    the default is then also tried as if it were not, and `fit`.
 
     Args:
         pipeline: Networks and settings.

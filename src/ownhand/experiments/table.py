@@ -71,6 +71,16 @@ class Table:
             ]
         )
 
+    @classmethod
+    def read(cls, path: Path) -> Table:
+        """A table from the CSV that `write` wrote, its cells as text.
+
+        Args:
+            path: Without the ending.
+        """
+        columns, *rows = csv.reader(io.StringIO(path.with_suffix(".csv").read_text()))
+        return cls(name=path.name, title=path.name, columns=columns, rows=rows)
+
     def write(self, folder: Path) -> None:
         """NAME.md, NAME.csv and NAME.tex, each written beside and then renamed."""
         for suffix, text in (("md", self.markdown()), ("csv", self.csv()), ("tex", self.latex())):

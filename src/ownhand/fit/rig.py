@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ownhand.fit.residuals import Problem
 from ownhand.geometry.camera import Placement
-from ownhand.hand.joint_chain import JointChain
 
 
 def hands_seen_at_once(
@@ -29,8 +28,8 @@ def hands_seen_at_once(
         placement: Where their cameras stood, and when.
 
     Returns:
-        The fits, each in the frame of that of its cameras that sees most; where their translations start [m]; and which fit
-        each picture belongs to.
+        The fits, each in the frame of that of its cameras that sees most; where their translations start [m]; and which
+        fit each picture belongs to.
     """
     _, group = placement.instant.unique(return_inverse=True)
     weight = problem.precision[:, 0].square().sum(-1)

@@ -91,7 +91,9 @@ def shape_likelihood(
         information = information + precision @ shape.double()[:, None]
         share = fitted / group.bincount(minlength=len(fitted))
         return ShapeLikelihood(
-            precision=torch.where(fitted[:, None, None], (precision + precision.mT) / 2 * share[:, None, None], 0)[group],
+            precision=torch.where(fitted[:, None, None], (precision + precision.mT) / 2 * share[:, None, None], 0)[
+                group
+            ],
             information=torch.where(fitted[:, None], information[..., 0] * share[:, None], 0)[group],
         )
 

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.data.readers.base import Conventions, Layout, RealPictures
+from ownhand.data.readers.dexycb import WITHOUT
 from ownhand.data.readers.index import Findings, column
 from ownhand.hand.mano import DEXYCB_LEFT_TIPS, DEXYCB_TIPS, HUMBI_TIPS, SMPLX_TIPS
 from ownhand.hand.skeleton import ROTATING_21, TIPS_21
@@ -81,7 +82,7 @@ def report(layout: Layout, table: pa.Table, found: Findings, fits: list[Fit] | N
         f"{len(np.unique(column(table, 'camera')))} cameras",
         f"true shape: {layout.conventions.true_shape or 'none, since people are not named'}",
     ]
-    for name in layout.splits:
+    for name in [name for name in layout.splits if name not in WITHOUT]:
         parts = layout.split(table, name)
         counts = ", ".join(f"{part} {int((parts == part).sum())}" for part in ("train", "val", "test"))
         lines.append(f"split {name}: {counts}")

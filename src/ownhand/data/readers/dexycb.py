@@ -90,8 +90,15 @@ def scan(root: Path, part: str, found: Findings) -> list[Row]:
     return rows
 
 
+WITHOUT = tuple(f"without-{person}" for person in range(10))
+"""Splits that leave one of the ten people out."""
+
+
 def split(table: pa.Table, name: str) -> np.ndarray:
-    """`train`, `val` or `test` of each row, as DexYCB's four setups."""
+    """`train`, `val` or `test` of each row: DexYCB's four setups, and those that test on one person.
+
+    For the latter the next person is for validation.
+    """
     subject, sequence, camera = (column(table, key) for key in ("subject", "sequence_number", "camera_number"))
     if name == "s1":  # unseen people
         val, test = subject == 6, np.isin(subject, (7, 8))
@@ -100,6 +107,9 @@ def split(table: pa.Table, name: str) -> np.ndarray:
         val, test = fifth & (subject < 2), fifth & (subject >= 2)
     elif name == "s2":  # unseen cameras
         val, test = camera == 6, camera == 7
+    elif name in WITHOUT:
+        person = WITHOUT.index(name)
+        val, test = subject == (person + 1) % len(WITHOUT), subject == person
     else:  # s3: unseen objects
         val, test = np.isin(sequence // 5, (3, 19)), np.isin(sequence // 5, (7, 11, 15))
     return np.select([val, test], ["val", "test"], "train")
@@ -163,6 +173,6 @@ DEXYCB = Layout(
     parts=parts,
     scan=scan,
     sources=sources,
-    splits=("s1", "s0", "s2", "s3"),
+    splits=("s1", "s0", "s2", "s3", *WITHOUT),
     split=split,
 )
