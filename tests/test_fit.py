@@ -9,7 +9,7 @@ import torch
 from toy import random_pose, toy_hand
 
 from ownhand.calibrate import standardised
-from ownhand.fit import believe, distance_at_which_it_fills, fit, fit_shape, place, shape_likelihood
+from ownhand.fit import believe, distance_at_which_it_fills, fit, fit_shape, place, register, shape_likelihood
 from ownhand.fit.residuals import Problem
 from ownhand.geometry.camera import Camera, Placement
 from ownhand.geometry.crops import Crop
@@ -249,6 +249,23 @@ def test_a_free_size_follows_what_is_known_of_it():
     fixed = fit(big, start, keypoints, sure(keypoints), CAMERA, prior, keypoint_depth=depth)
     assert (fixed.scale == 1).all()
     assert relative_error(result.joints, joints) < relative_error(fixed.joints, joints)
+
+
+def test_registration_leaves_out_keypoints_that_disagree_and_those_without_confidence():
+    _, truth, _, joints, keypoints = scene()
+    wrong, confidence = keypoints.clone(), sure(keypoints)
+    wrong[:, 4] += 60.0
+    wrong[:, 9] -= 1000.0
+    confidence[:, 9] = 0.05
+    relative = joints - joints[:, :1]
+    once = place(relative, wrong, (confidence > 0.1).float(), CAMERA)
+    found = register(relative, wrong, confidence, CAMERA)
+    error, before = ((t - truth.t_cam_root).norm(dim=-1) for t in (found, once))
+    assert error.max() < 1e-3
+    assert (error < 0.1 * before).all()
+    exact = register(relative, keypoints, sure(keypoints), CAMERA)
+    torch.testing.assert_close(exact, truth.t_cam_root, atol=1e-4, rtol=0)
+    assert register(relative, wrong, 0 * confidence, CAMERA).isnan().all()
 
 
 # --- shape ---

@@ -203,6 +203,33 @@ def test_a_joint_outside_the_picture_asks_for_an_even_heatmap():
     torch.testing.assert_close(target, torch.full(CELLS, 1 / 256))
 
 
+def test_masks_are_taught_a_bump_of_height_one_at_each_joint():
+    keypoints = torch.tensor([[[22.0, 38.0]] * 21])
+    target = torch.exp(
+        -((torch.arange(16.0)[:, None] + 0.5 - 9.5) ** 2 + (torch.arange(16.0)[None] + 0.5 - 5.5) ** 2) / 2
+    )
+    perfect = torch.logit(target.clamp(1e-6, 1 - 1e-6)).expand(1, 2, 21, 16, 16)
+    least = losses.mask_loss(perfect, keypoints, SIZE)
+    assert least.item() < losses.mask_loss(perfect + 0.3 * torch.randn_like(perfect), keypoints, SIZE).item()
+    assert least.item() < losses.mask_loss(perfect.roll(1, -1), keypoints, SIZE).item()
+    logits = perfect.clone().requires_grad_()
+    losses.mask_loss(logits, keypoints, SIZE).sum().backward()
+    assert logits.grad.abs().max() < 1e-7
+
+
+def test_joints_are_compared_squared_from_wrist_to_wrist():
+    joints = torch.randn(3, 21, 3)
+    assert losses.joint_loss(joints + 5.0, joints).max() < 1e-9
+    moved = joints.clone()
+    moved[:, 7, 0] += 0.2
+    torch.testing.assert_close(losses.joint_loss(moved, joints), torch.full((3,), 1 / 63))
+
+
+def test_coarser_meshes_are_expected_where_they_are_compared():
+    with pytest.raises(ValueError, match="expected coarser meshes"):
+        losses.level_loss((), torch.zeros(1, 5, 3))
+
+
 def test_heatmap_loss_is_least_at_the_joint():
     keypoints = torch.tensor([[[20.0, 36.0]]])
     at = [losses.heatmap_target(torch.tensor([[[5.0 + d, 9.0]]]), *CELLS, sigma=1.0) for d in (0.0, 0.5, 2.0)]

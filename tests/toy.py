@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from scipy.spatial import ConvexHull
 
 from ownhand.hand.model import HandModel, HandPose
 from ownhand.hand.skeleton import PARENTS_16
@@ -21,6 +22,15 @@ def toy_skeleton() -> tuple[torch.Tensor, torch.Tensor]:
         joints[base + 2] = joints[base + 1] + _BONES[base][1] * direction
         tips[finger] = joints[base + 2] + _BONES[base][2] * direction
     return joints, tips
+
+
+def _sphere(directions: torch.Tensor) -> torch.Tensor:
+    """Triangles that close a sphere around these directions, counter-clockwise from outside."""
+    points = torch.nn.functional.normalize(directions, dim=-1)
+    faces = torch.from_numpy(ConvexHull(points.numpy()).simplices).long()
+    a, b, c = points[faces].unbind(1)
+    inwards = (torch.linalg.cross(b - a, c - a) * a).sum(-1) < 0
+    return torch.where(inwards[:, None], faces.flip(-1), faces)
 
 
 def toy_hand(
@@ -48,7 +58,7 @@ def toy_hand(
         weights[16 * verts_per_joint + finger, 3 + 3 * finger] = 1
     basis = noise(n, 3, shapes) * 0.001
     basis[..., 0] = 0.06 * template
-    faces = torch.stack([torch.randperm(n, generator=generator)[:3] for _ in range(2 * n)])
+    faces = _sphere(noise(n, 3))
     components = torch.linalg.qr(noise(45, 45))[0] * 0.3
     return HandModel(
         id="toy",

@@ -209,7 +209,7 @@ def benchmark(
 
 
 def train(
-    recipe: Annotated[Literal["tiny", "small", "paper"], tyro.conf.Positional],
+    recipe: Annotated[Literal["tiny", "small", "paper", "systems"], tyro.conf.Positional],
     /,
     *,
     data: tuple[Path, ...],
@@ -227,7 +227,8 @@ def train(
     """Train the networks; started again, it goes on where it stopped, and ends as if it had never stopped.
 
     Args:
-        recipe: tiny (a minute), small (128 px, two CPU cores), paper (ResNet-50 at 224 px).
+        recipe: tiny (a minute), small (128 px, two CPU cores), paper (ResNet-50 at 224 px), systems (those that the
+            paper compares with, for `ownhand reproduce --systems`).
         data: Folders of shards to train on, from `ownhand synth`; synth:people=2400,singles=20,seed=0 for pictures
             drawn meanwhile (docs/training.md); dexycb:ROOT,part=train,hands=right for real hands (docs/data.md).
         val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.

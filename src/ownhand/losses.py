@@ -6,7 +6,7 @@ MANO's rest frame, which adds the same error to all vertices of a hand when its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TypeVar
@@ -18,13 +18,10 @@ from torch import Tensor
 
 from ownhand import metrics
 from ownhand.data.sample import HandSample
-from ownhand.estimators.base import Auxiliary, Prediction, full_precision
+from ownhand.estimators.base import UNIT, Auxiliary, Level, Prediction, full_precision
 from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandModel, HandPose
 from ownhand.structs import given
-
-UNIT = 0.2
-"""About the length of a hand [m]: makes losses on lengths of order one."""
 
 PAPER = {"verts": 1.0, "normals": 0.1, "edges": 1.0, "pose": 1.0, "shape": 1.0}
 """Weights of Kong et al. (2022); without `shape` where the shape is given."""
@@ -34,6 +31,15 @@ DENSE = {"heatmaps": 0.1, "parts": 0.3, "depth": 1.0}
 
 KEYPOINTS = {"heatmaps": 1.0, "keypoints": 10.0, "keypoint_depth": 1.0}
 """Weights of the keypoint network."""
+
+BOUKHAYMA = {"verts": 1.0, "normals": 0.1, "edges": 1.0, "keypoints": 1.0}
+"""Weights of Boukhayma et al. (2019) retrained by Kong et al. (2022); keypoints teach its own camera."""
+
+METRO = {"verts": 0.5, "levels": 0.5, "joints": 1.0, "side_joints": 1.0, "keypoints": 1.0}
+"""Weights of Lin et al. (2021); keypoints by absolute instead of squared error."""
+
+CMR_PG = {"verts": 1.0, "levels": 1.0, "masks": 10.0, "normals": 0.1, "edges": 1.0}
+"""Weights of Chen et al. (2021)."""
 
 CONFIDENCE = {"rank_shape": 1.0, "rank_size_free": 1.0}
 """Weights of the confidence predictor. The two scores share nothing, so the weights do not matter."""
@@ -82,6 +88,10 @@ def training_loss(
         "verts": lambda: vertex_loss(verts(), true_verts()),
         "normals": lambda: normal_loss(verts(), true_verts(), hand.faces),
         "edges": lambda: edge_loss(verts(), true_verts(), hand.faces),
+        "levels": lambda: level_loss(auxiliary.levels, true_verts()),
+        "joints": lambda: joint_loss(given(prediction.joints, "prediction.joints"), sample.joints),
+        "side_joints": lambda: joint_loss(given(auxiliary.joints, "auxiliary.joints"), sample.joints),
+        "masks": lambda: mask_loss(given(auxiliary.masks, "auxiliary.masks"), sample.keypoints, size),
         "pose": lambda: pose_loss(given(prediction.pose, "prediction.pose"), given(sample.pose, "sample.pose")),
         "shape": lambda: shape_loss(*shapes()),
         "heatmaps": lambda: heatmap_loss(
@@ -121,6 +131,19 @@ def vertex_loss(
 ) -> Float[Tensor, "*batch"]:
     """Mean absolute error of the vertices' coordinates, relative to the wrist [0.2 m]."""
     return (verts - truth).abs().mean((-2, -1)) / UNIT
+
+
+def level_loss(levels: Sequence[Level], truth: Float[Tensor, "*batch verts 3"]) -> Float[Tensor, "*batch"]:
+    """`vertex_loss` of all coarser meshes, summed; `truth` is the finest, relative to the wrist [m]."""
+    if not levels:
+        raise ValueError("expected coarser meshes, got none")
+    return torch.stack([vertex_loss(level.verts, truth[..., level.vertices, :]) for level in levels]).sum(0)
+
+
+def joint_loss(joints: Float[Tensor, "*batch 21 3"], truth: Float[Tensor, "*batch 21 3"]) -> Float[Tensor, "*batch"]:
+    """Mean squared error of the joints' coordinates, relative to the wrist [0.2 m, squared]."""
+    error = (joints - joints[..., :1, :]) - (truth - truth[..., :1, :])
+    return (error / UNIT).square().mean((-2, -1))
 
 
 def normal_loss(
@@ -205,6 +228,33 @@ def heatmap_loss(
     log_probability = logits.flatten(-2).log_softmax(-1)
     divergence = torch.special.xlogy(target, target).flatten(-2) - target.flatten(-2) * log_probability
     return divergence.sum(-1).mean(-1)
+
+
+def mask_loss(
+    logits: Float[Tensor, "*batch sets 21 rows cols"],
+    keypoints: Float[Tensor, "*batch 21 2"],
+    size: tuple[int, int],
+    sigma: float = 1.0,
+) -> Float[Tensor, "*batch"]:
+    """Binary cross-entropy between sigmoids and Gaussians of height 1 around the joints; sets are summed.
+
+    Args:
+        logits: Before the sigmoid.
+        keypoints: Where the joints are [px].
+        size: Height and width of the picture [px].
+        sigma: Standard deviation of the target [cells].
+    """
+    rows, cols = logits.shape[-2:]
+    cells = keypoints * keypoints.new_tensor([cols / size[1], rows / size[0]])
+
+    def bump(n: int, at: Tensor) -> Tensor:
+        places = torch.arange(n, device=logits.device) + 0.5
+        return (-(places - at[..., None]).square() / (2 * sigma**2)).exp()
+
+    target = bump(rows, cells[..., 1])[..., :, None] * bump(cols, cells[..., 0])[..., None, :]
+    target = target[..., None, :, :, :].expand_as(logits)
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return loss.mean((-3, -2, -1)).sum(-1)
 
 
 def keypoint_loss(

@@ -265,7 +265,36 @@ PAPER = Recipe(
 )
 """The schedule of Kong et al. (2022), for a GPU."""
 
-RECIPES = {recipe.name: recipe for recipe in (TINY, SMALL, PAPER)}
+_ALIKE: dict[str, Any] = {
+    "steps": 5_000,
+    "warmup": 200,
+    "clip": 5.0,
+    "ema": 0.999,
+    "validation_pictures": 1000,
+    "select": "mpjpe_mm",
+    "augmentation": Augmentation(size=96, box=_TIGHT, shift=0.05, **_UPRIGHT),
+}
+
+
+def _system(name: str, loss: dict[str, float], lr: float, **estimator: Any) -> Stage:
+    return Stage(name=name, estimator={"backbone": "resnet-18-narrow"} | estimator, loss=loss, lr=lr, **_ALIKE)
+
+
+SYSTEMS = Recipe(
+    name="systems",
+    precision="bf16-mixed",
+    stages=(
+        _system("boukhayma_et_al_retrained", losses.BOUKHAYMA, 1e-3, kind="boukhayma"),
+        _system("cmr_pg", losses.CMR_PG, 1e-3, kind="cmr_pg"),
+        _system("metro", losses.METRO, 3e-4, kind="metro"),
+        _system("cmr_pg_the_calibrated_hand", losses.CMR_PG, 1e-3, kind="cmr_pg", identity=True),
+        _system("metro_the_calibrated_hand", losses.METRO, 3e-4, kind="metro", identity=True),
+    ),
+)
+"""The systems that the paper compares with, and two of them with the person's rest hand: each one's head on the
+backbone of `small`, taught by as many pictures."""
+
+RECIPES = {recipe.name: recipe for recipe in (TINY, SMALL, PAPER, SYSTEMS)}
 
 
 def recipe_by_name(name: str) -> Recipe:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from toy import random_pose, toy_hand
 
 from ownhand import losses
 from ownhand.data.sample import HandSample
 from ownhand.estimators.base import Estimator, FeatureEstimator
+from ownhand.estimators.boukhayma import BoukhaymaConfig
 from ownhand.estimators.build import build, with_confidence
+from ownhand.estimators.cmr_pg import CmrPgConfig
 from ownhand.estimators.keypoints import KeypointsConfig
+from ownhand.estimators.metro import MetroConfig
 from ownhand.estimators.regressor import RegressorConfig
 from ownhand.geometry.camera import Camera
 
 HAND = toy_hand()
 SIZE = (64, 64)
 _SMALL = {"backbone": "resnet-tiny", "widths": (64, 32)}
+_METRO = MetroConfig(backbone="resnet-tiny", coarse=20, hidden=(32, 16, 16), between=(16, 8), layers=2, dropout=0.0)
+_CMR_PG = CmrPgConfig(backbone="resnet-tiny", levels=(35, 18, 12), widths=(16, 16, 8), feature=32, spiral=9)
 
 CONFIGS = {
     "baseline": RegressorConfig(variant="baseline", **_SMALL),
     "identity": RegressorConfig(variant="identity", **_SMALL),
     "conditioned": RegressorConfig(variant="conditioned", **_SMALL),
     "baseline, dense": RegressorConfig(variant="baseline", auxiliary=16, **_SMALL),
+    "boukhayma": BoukhaymaConfig(backbone="resnet-tiny"),
+    "cmr-pg": _CMR_PG,
+    "cmr-pg, identity": replace(_CMR_PG, identity=True),
+    "metro": _METRO,
+    "metro, identity": replace(_METRO, identity=True),
     "keypoints": KeypointsConfig(backbone="resnet-tiny", width=16),
     "keypoints, dense": KeypointsConfig(backbone="resnet-tiny", width=16, auxiliary=True),
 }
@@ -32,6 +44,11 @@ WEIGHTS = {
     "identity": losses.PAPER,
     "conditioned": losses.PAPER,
     "baseline, dense": losses.PAPER | losses.DENSE,
+    "boukhayma": losses.BOUKHAYMA,
+    "cmr-pg": losses.CMR_PG,
+    "cmr-pg, identity": losses.CMR_PG,
+    "metro": losses.METRO,
+    "metro, identity": losses.METRO,
     "keypoints": losses.KEYPOINTS,
     "keypoints, dense": losses.KEYPOINTS | {"parts": 1.0, "depth": 1.0},
     "with confidence": losses.CONFIDENCE,

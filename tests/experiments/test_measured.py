@@ -2,20 +2,26 @@
 
 import json
 import shutil
-from dataclasses import replace
+from collections import Counter
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ownhand import recipes
+from ownhand.data.augment import Augmentation
 from ownhand.estimators import build
+from ownhand.estimators.metro import MetroConfig
 from ownhand.experiments import paper
 from ownhand.experiments.measure import Plan, measure
 from ownhand.experiments.rows import calibrations, mesh_errors, person_records, tape_mm
 from ownhand.experiments.shape_tables import curve_table, error_bar_table, rig_table, source_table
 from ownhand.experiments.shapes import METHODS, person_curves, person_shapes
-from ownhand.experiments.systems import file_name, trained_systems
+from ownhand.experiments.systems import SYSTEMS, file_name, trained_systems
+from ownhand.experiments.table import Table
 from ownhand.experiments.tables import kept_gain, some, table_1, table_2
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.measure import length_mm
@@ -180,6 +186,33 @@ def test_cameras_in_known_places_settle_the_size_of_a_hand(pipeline, seen):
     unknown, default, fit = np.mean(errors, 0)
     assert max(default, fit) < 4.0  # mm of some 185
     assert max(default, fit) < 0.5 * unknown
+
+
+def test_systems_are_measured_on_the_pictures_of_our_own_rows(pipeline, world, tiny_weights, tmp_path):
+    """And those that take a shape get the calibrated one: here one that says nothing but it."""
+    plan = Plan(dataset="synth", true_shape="drawn", calibration=3, counts=(), systems=tmp_path / "systems")
+    metro = MetroConfig(backbone="resnet-tiny", coarse=60, hidden=(16, 16, 16), between=(16, 8), layers=1)
+    extra = {"stage": {"augmentation": asdict(Augmentation(size=48))}}
+    for name in ("METRO", "METRO + the calibrated hand"):
+        config = replace(metro, identity=name != "METRO")
+        build.save(build.build(config, pipeline.hand), plan.systems / file_name(name), extra)
+    measure(pipeline, tiny_weights, world, plan, tmp_path, made_by={}, report=silent)
+    found = Table.read(tmp_path / "tables" / "table_2")
+    rows = {row[0]: row[1:3] for row in found.rows}
+    assert rows["CMR-PG"] == ["not trained", "not trained"]
+    assert float(rows["METRO"][0]) > 10
+    assert float(rows["METRO + the calibrated hand"][1]) > 10
+    ours, theirs = (
+        pa.concat_tables([pq.read_table(path) for path in (tmp_path / "steps" / step).iterdir()])
+        for step in ("records_honest", "system_metro_honest")
+    )
+    ours = some(ours, row="baseline", anchored=False, refined=False)
+    assert Counter(ours["subject"].to_pylist()) == Counter(theirs["subject"].to_pylist())
+
+
+def test_every_stage_of_the_recipe_for_systems_is_the_name_of_one():
+    assert {stage.name for stage in recipes.SYSTEMS.stages} <= {file_name(system) for system in SYSTEMS}
+    assert len(recipes.SYSTEMS.stages) == len({stage.name for stage in recipes.SYSTEMS.stages})
 
 
 def test_systems_are_found_by_their_names(tmp_path):

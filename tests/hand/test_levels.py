@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from toy import toy_hand
 
 from ownhand.geometry.decimation import barycentric, decimate
 from ownhand.geometry.meshes import face_normals
@@ -123,3 +124,10 @@ def test_spirals_wind_counter_clockwise_from_ring_to_ring():
 def test_a_mesh_too_small_for_a_spiral_is_refused():
     with pytest.raises(ValueError, match="expected 10 vertices around vertex 0, which is connected to 9"):
         spirals(*grid(3), 10)
+
+
+def test_levels_are_made_of_any_hand_however_it_is_folded():
+    hand = toy_hand()
+    levels = MeshLevels.of(hand, (35, 12))
+    assert [len(verts) for verts in levels.verts] == [len(hand.template), 35, 12]
+    assert all(edge_uses(faces.numpy()).max() == 2 for faces in levels.faces)

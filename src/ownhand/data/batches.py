@@ -74,11 +74,15 @@ class Batches(Dataset):
         return permutation(len(data), self._seed, epoch, data.subjects, self._together, data.blocks)
 
 
-def in_order(data: Pictures, *, batch: int, view: Augmentation, limit: int = 0) -> Iterator[HandSample]:
-    """Pictures for validation, `limit` evenly taken ones or all for 0, seen as `view` says (`Augmentation.middle`)."""
-    count = min(limit or len(data), len(data))
-    for rows in (torch.arange(count) * len(data) // count).split(batch):
-        indices = rows.tolist()
+def in_order(
+    data: Pictures, *, batch: int, view: Augmentation, limit: int = 0, rows: Sequence[int] | None = None
+) -> Iterator[HandSample]:
+    """Pictures as `view` says (`Augmentation.middle`): those of `rows`, or `limit` evenly taken ones, or all for 0."""
+    if rows is None:
+        count = min(limit or len(data), len(data))
+        rows = (torch.arange(count) * len(data) // count).tolist()
+    for start in range(0, len(rows), batch):
+        indices = list(rows[start : start + batch])
         yield augment(data.load(indices), view, draw(0, [0] * len(indices), indices))
 
 

@@ -29,11 +29,12 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "resnet-18-narrow": _resnet("basic", [2, 2, 2, 2], [32, 64, 160, 256]),
     "resnet-34-half": _resnet("basic", [3, 4, 6, 3], [32, 64, 128, 256]),
     "resnet-18": _resnet("basic", [2, 2, 2, 2], [64, 128, 256, 512]),
+    "resnet-34": _resnet("basic", [3, 4, 6, 3], [64, 128, 256, 512]),
     "resnet-50": _resnet("bottleneck", [3, 4, 6, 3], [256, 512, 1024, 2048], stem=64),
 }
 """Backbones that can be made without a download, as `transformers` configurations."""
 
-IMAGENET = {"resnet-18": "microsoft/resnet-18", "resnet-50": "microsoft/resnet-50"}
+IMAGENET = {"resnet-18": "microsoft/resnet-18", "resnet-34": "microsoft/resnet-34", "resnet-50": "microsoft/resnet-50"}
 """Where the ImageNet weights of those in `BACKBONES` are on the Hugging Face hub."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ownhand.geometry.camera import Camera
@@ -56,6 +56,22 @@ class Features(NamedTuple):
     maps: tuple[Float[Tensor, "batch _ _ _"], ...]
 
 
+UNIT = 0.2
+"""About the length of a hand [m]: makes lengths in networks and losses of order one."""
+
+
+class Level(NamedTuple):
+    """A coarse mesh.
+
+    Attributes:
+        vertices: Which of the hand's vertices it has.
+        verts: Where they are, relative to the wrist [m].
+    """
+
+    vertices: Int[Tensor, "coarse"]
+    verts: Float[Tensor, "batch coarse 3"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Auxiliary(TensorStruct):
     """What is said in training only, so that the losses can teach it; what an estimator does not say is None.
@@ -64,11 +80,17 @@ class Auxiliary(TensorStruct):
         heatmap_logits: Where each of the 21 joints is; softmax over rows and columns gives probabilities.
         part_logits: What is at each place: the classes of `HandSample.labels`.
         depth: Depth of the hand at each place, relative to the wrist and measured as `Prediction.keypoint_depth`.
+        masks: Sets of heatmaps that each say where the 21 joints are; a sigmoid gives probabilities.
+        joints: The 21 joints as they are said beside the prediction's, relative to the wrist [m].
+        levels: Coarser meshes.
     """
 
     heatmap_logits: Float[Tensor, "*batch 21 rows cols"] | None = None
     part_logits: Float[Tensor, "*batch 34 rows cols"] | None = None
     depth: Float[Tensor, "*batch rows cols"] | None = None
+    masks: Float[Tensor, "*batch sets 21 rows cols"] | None = None
+    joints: Float[Tensor, "*batch 21 3"] | None = None
+    levels: tuple[Level, ...] = ()
 
 
 class Estimator(nn.Module, ABC):

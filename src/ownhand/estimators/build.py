@@ -15,14 +15,24 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 
 from ownhand.estimators.base import Estimator, FeatureEstimator
+from ownhand.estimators.boukhayma import Boukhayma, BoukhaymaConfig
+from ownhand.estimators.cmr_pg import CmrPg, CmrPgConfig
 from ownhand.estimators.confidence import ConfidenceConfig, WithConfidence
 from ownhand.estimators.keypoints import Keypoints, KeypointsConfig
+from ownhand.estimators.metro import Metro, MetroConfig
 from ownhand.estimators.regressor import Regressor, RegressorConfig
 from ownhand.hand.model import HandModel
 
-Config = RegressorConfig | KeypointsConfig | ConfidenceConfig
+Config = RegressorConfig | KeypointsConfig | ConfidenceConfig | BoukhaymaConfig | CmrPgConfig | MetroConfig
 
-_CONFIGS: dict[str, type] = {"regressor": RegressorConfig, "keypoints": KeypointsConfig, "confidence": ConfidenceConfig}
+_CONFIGS: dict[str, type] = {
+    "regressor": RegressorConfig,
+    "keypoints": KeypointsConfig,
+    "confidence": ConfidenceConfig,
+    "boukhayma": BoukhaymaConfig,
+    "cmr_pg": CmrPgConfig,
+    "metro": MetroConfig,
+}
 _FORMAT = 1
 
 
@@ -49,7 +59,13 @@ def build(config: Config | dict[str, Any], hand: HandModel | None = None) -> Est
             raise ValueError(f"expected an estimator with features to score, got {type(inner).__name__}")
         return WithConfidence(config, inner)
     if hand is None:
-        raise ValueError(f"the {config.variant} regressor needs a hand model, got None")
+        raise ValueError(f"the estimator {config.kind} needs a hand model, got None")
+    if isinstance(config, BoukhaymaConfig):
+        return Boukhayma(config, hand)
+    if isinstance(config, CmrPgConfig):
+        return CmrPg(config, hand)
+    if isinstance(config, MetroConfig):
+        return Metro(config, hand)
     return Regressor(config, hand)
 
 

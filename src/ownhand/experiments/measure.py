@@ -11,21 +11,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from ownhand.data.photos import to_image
 from ownhand.estimators import build
 from ownhand.estimators.build import describe
 from ownhand.experiments import shape_tables, shapes, tables
 from ownhand.experiments.figures import comparison, curve_chart
-from ownhand.experiments.parting import Protocol, pool
-from ownhand.experiments.rows import person_records
+from ownhand.experiments.parting import Protocol, parted, pool
+from ownhand.experiments.rows import calibrations, person_records
 from ownhand.experiments.store import Store
-from ownhand.experiments.systems import system_records, trained_systems
+from ownhand.experiments.systems import system_records, takes_identity, trained_systems
 from ownhand.experiments.table import Table
 from ownhand.experiments.training import Report
 from ownhand.files import write_beside, write_text
 from ownhand.observations import Crops, LabelledPictures, Observations, observe
 from ownhand.pipeline import NETWORKS, Pipeline
+from ownhand.structs import given
 
 CROPS: dict[Protocol, Crops] = {"honest": "found", "paper": "labelled"}
 CHUNK = 500
@@ -81,7 +83,7 @@ def measure(
         crops = CROPS[protocol]
         seen = _observed(pipeline, pictures, rows, crops, store, known, report)
         records, errors = _records(pipeline, seen, protocol, plan, store, known, report)
-        systems = _systems(pipeline, pictures, plan, store, known, report)
+        systems = _systems(pipeline, pictures, seen, records, protocol, plan, store, known, report)
         found += [
             tables.table_1(records, systems, plan.dataset, protocol),
             *([tables.table_2(records, systems, plan.dataset)] if protocol == plan.protocols[-1] else []),
@@ -204,21 +206,46 @@ def _more(
 
 
 def _systems(
-    pipeline: Pipeline, pictures: LabelledPictures, plan: Plan, store: Store, known: Mapping, report: Report
-) -> pa.Table | None:
+    pipeline: Pipeline, pictures: LabelledPictures, seen: Observations, records: pa.Table, protocol: Protocol,
+    plan: Plan, store: Store, known: Mapping, report: Report,
+) -> pa.Table | None:  # fmt: skip
+    """Records of the systems that are there, on the pictures on which our rows are tested."""
     trained = {} if plan.systems is None else trained_systems(plan.systems)
-    parts = []
+    rows, shapes, parts = _tested(pictures, records) if trained else [], None, []
+    if any(takes_identity(path) for path in trained.values()):
+        shapes = {}
+        for subject, person in seen.people():
+            alone = person[pool(person, "anywhere")]
+            some = alone[parted(alone, plan.calibration, protocol, subject)[0]]
+            shapes[subject] = calibrations(pipeline, some, subject)[False].identity.shape
     for name, path in trained.items():
+        own, depends_on = None, {"data": known["data"], "system": describe(path)["sha256"], "protocol": protocol}
+        if takes_identity(path):
+            own, depends_on = shapes, {**known, **depends_on, "pictures": plan.calibration}
         parts.append(
             store.table(
-                f"system_{path.stem}",
+                f"system_{path.stem}_{protocol}",
                 [0],
-                {"data": known["data"], "system": describe(path)["sha256"]},
-                lambda _, name=name, path=path: system_records(name, path, pictures, pipeline.hand),
+                {**depends_on, "rows": [len(rows), int(np.sum(rows))]},
+                lambda _, name=name, path=path, own=own: system_records(
+                    name, path, pictures, pipeline.hand, rows=rows, shapes=own
+                ),
                 report(name),
             )
         )
     return pa.concat_tables(parts) if parts else None
+
+
+def _tested(pictures: LabelledPictures, records: pa.Table) -> list[int]:
+    """Rows of the pictures of some records, which number a person's pictures that were taken alone."""
+    alone = torch.tensor(pictures.singles)
+    whose = given(pictures.subjects, "pictures of known people")[alone]
+    rows = []
+    for subject in sorted(set(records["subject"].to_pylist())):
+        own = alone[whose == subject]
+        numbers = sorted(set(tables.some(records, subject=subject)["picture"].to_pylist()))
+        rows += own[numbers].tolist()
+    return rows
 
 
 def _written(

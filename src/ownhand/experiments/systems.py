@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ownhand.data.batches import in_order
 from ownhand.estimators.base import Estimator
-from ownhand.estimators.build import load
+from ownhand.estimators.build import describe, load
 from ownhand.experiments.paper import TABLE_2
 from ownhand.experiments.rows import as_table, mesh_errors
 from ownhand.experiments.training import trained_view
 from ownhand.hand.model import HandModel
 from ownhand.observations import LabelledPictures
 
-SYSTEMS = tuple(name for name in TABLE_2 if not name.startswith("ours"))
+WITH_IDENTITY = " + the calibrated hand"
+"""What the names of systems end with that are given a person's shape, which nobody published."""
+
+SYSTEMS = (
+    *(name for name in TABLE_2 if not name.startswith("ours")),
+    *(name + WITH_IDENTITY for name in ("CMR-PG", "METRO")),
+)
 
 
 def file_name(system: str) -> str:
@@ -31,9 +41,21 @@ def trained_systems(folder: Path) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.exists()}
 
 
+def takes_identity(weights: Path) -> bool:
+    """Whether a system is given the person's shape."""
+    return bool(describe(weights)["config"].get("identity"))
+
+
 @torch.no_grad()
 def system_records(
-    name: str, weights: Path, pictures: LabelledPictures, hand: HandModel, *, batch: int = 64
+    name: str,
+    weights: Path,
+    pictures: LabelledPictures,
+    hand: HandModel,
+    *,
+    rows: Sequence[int],
+    shapes: Mapping[int, Float[Tensor, "n"]] | None = None,
+    batch: int = 64,
 ) -> pa.Table:
     """Errors of a system in pictures, cropped around the labelled joints as it was in training.
 
@@ -42,6 +64,8 @@ def system_records(
         weights: Its weights, as training writes them.
         pictures: Labelled pictures.
         hand: Hand model of the labels.
+        rows: Which pictures.
+        shapes: Shape of each person, for systems that are given it.
         batch: Pictures at once.
 
     Returns:
@@ -54,14 +78,18 @@ def system_records(
     estimator: Estimator = load(weights, hand)
     view = trained_view(weights)
     parts = []
-    for sample in in_order(pictures.only(()), batch=batch, view=view):
+    for sample in in_order(pictures.only(()), batch=batch, view=view, rows=rows):
         if sample.pose is None or sample.shape is None or sample.subject is None:
             raise ValueError("expected pictures with known pose, shape and person")
-        found = estimator(sample.image, sample.camera, sample.shape)
+        subject = sample.subject.tolist()
+        given = None if shapes is None else torch.stack([shapes[s] for s in subject]).to(sample.shape)
+        found = estimator(sample.image, sample.camera, given)
         if found.joints is None:
             raise ValueError(f"{name} says no joints, so it cannot be compared")
         true = hand.shaped(sample.shape).posed(sample.pose)
+        if found.pose is None and found.verts is not None:  # joints of a mesh are compared with joints of a mesh
+            true = replace(true, joints=hand.joints_of_mesh(true.verts))
         errors = mesh_errors(found.joints, true.joints, found.verts, true.verts, f_scores=False)
         kept = {key: errors[key] for key in ("mpjpe_mm", "mpvpe_mm", "pa_mpjpe_mm", "auc")}
-        parts.append(as_table(kept, {"system": name}, subject=sample.subject.tolist()))
+        parts.append(as_table(kept, {"system": name}, subject=subject))
     return pa.concat_tables(parts)

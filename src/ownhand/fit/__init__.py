@@ -4,7 +4,16 @@ Nothing here is differentiable: fitting happens after training.
 """
 
 from ownhand.fit.fitting import FitResult, fit
-from ownhand.fit.placing import believe, distance_at_which_it_fills, place
+from ownhand.fit.placing import believe, distance_at_which_it_fills, place, register
 from ownhand.fit.shape import fit_shape, shape_likelihood
 
-__all__ = ["FitResult", "believe", "distance_at_which_it_fills", "fit", "fit_shape", "place", "shape_likelihood"]
+__all__ = [
+    "FitResult",
+    "believe",
+    "distance_at_which_it_fills",
+    "fit",
+    "fit_shape",
+    "place",
+    "register",
+    "shape_likelihood",
+]

@@ -70,6 +70,45 @@ def place(
     return torch.where(known[..., None], t, torch.nan).to(joints.dtype)
 
 
+def register(
+    joints: Float[Tensor, "*batch n 3"],
+    keypoints: Float[Tensor, "*batch n 2"],
+    confidence: Float[Tensor, "*batch n"],
+    camera: Camera,
+    *,
+    rounds: int = 5,
+) -> Float[Tensor, "*batch 3"]:
+    """Where a hand is, by the adaptive 2D-1D registration of Chen et al. (2021), without silhouettes.
+
+    Keypoints of a confidence up to 0.1 do not count. `place` is repeated without those whose error is more than a
+    standard deviation above the mean, until the mean error is at most 2 px or fewer than 13 would be left.
+
+    Args:
+        joints: As in `place`, likewise the others; all keypoints that count, count alike.
+        keypoints: Where they are seen [px].
+        confidence: Of the keypoints.
+        camera: Intrinsics.
+        rounds: Placements at most.
+
+    Returns:
+        t_cam_root [m]; NaN where `place` has none.
+    """
+    used = (confidence > 0.1).to(joints.dtype)
+    t = place(joints, keypoints, used, camera)
+    for _ in range(rounds - 1):
+        error = (camera.project(joints + t[..., None, :]) - keypoints).norm(dim=-1)
+        count = used.sum(-1, keepdim=True)
+        mean = (error * used).sum(-1, keepdim=True) / count
+        spread = ((error - mean).square() * used).sum(-1, keepdim=True).div(count).sqrt()
+        fewer = used * (error < mean + spread)
+        again = (mean > 2) & (fewer.sum(-1, keepdim=True) >= 13)
+        if not again.any():
+            break
+        used = torch.where(again, fewer, used)
+        t = torch.where(again, place(joints, keypoints, used, camera), t)
+    return t
+
+
 def believe(
     t_cam_root: Float[Tensor, "*batch 3"],
     joints: Float[Tensor, "*batch 21 3"],

@@ -17,8 +17,9 @@ def decimate(
 ) -> tuple[Int[np.ndarray, "count"], Int[np.ndarray, "coarse 3"]]:
     """Collapse edges into one of their ends, the cheapest first by its quadric error (Garland & Heckbert 1997).
 
-    A collapse that would fold a face over or glue parts together (link condition) is left out. Boundaries shrink along
-    themselves only, which an upright plane on each of their edges makes costly where they bend.
+    A collapse that would glue parts together (link condition) is left out; one that would fold a face over is, as long
+    as there are others. Boundaries shrink along themselves only, which an upright plane on each of their edges makes
+    costly where they bend.
 
     Args:
         verts: Positions.
@@ -37,15 +38,16 @@ def decimate(
     alone = sum(not around for around in mesh.around)
     if alone:
         raise ValueError(f"expected every vertex in a face, but {alone} are in none")
-    left, before, heap = len(verts), -1, []
+    left, before, heap, fold = len(verts), -1, [], False
     while left > count:
         if not heap:  # what could not be collapsed once may be later
-            if left == before:
+            if left == before and fold:
                 raise ValueError(f"only {len(verts) - left} of {len(verts) - count} vertices can be taken away")
+            fold = left == before
             heap, before = [mesh.candidate(a, b) for a, b in mesh.edges()], left
             heapq.heapify(heap)
         _, gone, kept, *versions = heapq.heappop(heap)
-        if versions != [mesh.version[gone], mesh.version[kept]] or not mesh.can_collapse(gone, kept):
+        if versions != [mesh.version[gone], mesh.version[kept]] or not mesh.can_collapse(gone, kept, fold):
             continue
         mesh.collapse(gone, kept)
         for end in mesh.neighbours(kept):
@@ -128,7 +130,7 @@ class _Mesh:
     def candidate(self, gone: int, kept: int) -> tuple[float, int, int, int, int]:
         return self.cost(gone, kept), gone, kept, self.version[gone], self.version[kept]
 
-    def can_collapse(self, gone: int, kept: int) -> bool:
+    def can_collapse(self, gone: int, kept: int, fold: bool) -> bool:
         shared = self.around[gone] & self.around[kept]
         if not shared:
             return False
@@ -137,17 +139,20 @@ class _Mesh:
             return False
         if self._on_boundary(gone) and len(shared) != 1:
             return False
-        # The last faces of a part must not vanish, and no face may fold over.
+        # The last faces of a part must not vanish.
         if len(self.around[gone] | self.around[kept]) <= 2 + len(shared):
             return False
+        return fold or not self._folds(gone, kept, shared)
+
+    def _folds(self, gone: int, kept: int, shared: set[int]) -> bool:
         for face in self.around[gone] - shared:
             corners = self._corners(face)
             before = self.verts[list(corners)]
             after = self.verts[[kept if corner == gone else corner for corner in corners]]
             normal, turned = (np.cross(x[1] - x[0], x[2] - x[0]) for x in (before, after))
             if normal @ turned <= 0.2 * np.linalg.norm(normal) * np.linalg.norm(turned):
-                return False
-        return True
+                return True
+        return False
 
     def collapse(self, gone: int, kept: int) -> None:
         for face in list(self.around[gone]):

@@ -97,6 +97,13 @@ class HandModel(TensorStruct):
         rotvec = self.pose_mean + coefficients @ components
         return roma.rotvec_to_rotmat(rotvec.unflatten(-1, (15, 3)))
 
+    def joints_of_mesh(self, verts: Float[Tensor, "*batch verts 3"]) -> Float[Tensor, "*batch 21 3"]:
+        """The 21 joints as the regressor and the fingertips give them of a bent mesh [m].
+
+        The regressor is made for rest meshes: inside a bent finger its joints lie a little off the skeleton's.
+        """
+        return _with_tips(self.joint_regressor.to(verts) @ verts, verts, self.tips)
+
     def mirrored(self) -> HandModel:
         """The left hand: reflected in x, with the faces turned so that they still look outwards.
 
