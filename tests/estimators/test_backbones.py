@@ -21,7 +21,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "resnet-50"])
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "resnet-50" and not name.startswith("hrnet")])
 def test_named_backbones_give_four_maps_from_stride_4_to_32(name):
     backbone = Backbone(name).eval()
     features = backbone(torch.rand(2, 3, 64, 64))

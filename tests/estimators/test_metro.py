@@ -65,7 +65,7 @@ def test_the_fine_mesh_starts_as_an_interpolation_of_the_coarse_one():
 
 def test_the_papers_network_can_be_built_and_trained_a_step():
     torch.manual_seed(0)
-    metro, sample = build(MetroConfig(backbone="resnet-50", coarse=40), HAND).train(), samples(2)
+    metro, sample = build(MetroConfig(coarse=40), HAND).train(), samples(2)
     assert [tuple(e.enter.weight.shape) for e in metro.encoders] == [(1024, 2051), (256, 512), (64, 128)]
     assert sum(p.numel() for e in metro.encoders for p in e.parameters()) == pytest.approx(4 * 8.4e6 * 1.09, rel=0.15)
     prediction, auxiliary = metro.forward_training(sample.image, sample.camera)
