@@ -35,6 +35,9 @@ KEYPOINTS = {"heatmaps": 1.0, "keypoints": 10.0, "keypoint_depth": 1.0}
 BOUKHAYMA = {"verts": 1.0, "normals": 0.1, "edges": 1.0, "keypoints": 1.0}
 """Weights of Boukhayma et al. (2019) retrained by Kong et al. (2022); keypoints teach its own camera."""
 
+SPURR = {"keypoints": 5.0, "keypoint_depth": 5.0, "joints": 1.0, "bone_lengths": 0.1, "palm": 0.1, "angles": 0.01}
+"""Weights of Spurr et al. (2020); joints teach the wrist's depth."""
+
 METRO = {"verts": 0.5, "levels": 0.5, "joints": 1.0, "side_joints": 1.0, "keypoints": 1.0}
 """Weights of Lin et al. (2021); keypoints by absolute instead of squared error."""
 
@@ -83,6 +86,9 @@ def training_loss(
     def shapes() -> tuple[Tensor, Tensor]:
         return given(prediction.shape, "prediction.shape"), given(sample.shape, "sample.shape")
 
+    def biomechanics(i: int) -> Tensor:
+        return given(auxiliary.biomechanics, "auxiliary.biomechanics")[..., i]
+
     size = sample.camera.size
     terms: dict[str, Callable[[], Tensor]] = {
         "verts": lambda: vertex_loss(verts(), true_verts()),
@@ -91,6 +97,9 @@ def training_loss(
         "levels": lambda: level_loss(auxiliary.levels, true_verts()),
         "joints": lambda: joint_loss(given(prediction.joints, "prediction.joints"), sample.joints),
         "side_joints": lambda: joint_loss(given(auxiliary.joints, "auxiliary.joints"), sample.joints),
+        "bone_lengths": lambda: biomechanics(0),
+        "palm": lambda: biomechanics(1),
+        "angles": lambda: biomechanics(2),
         "masks": lambda: mask_loss(given(auxiliary.masks, "auxiliary.masks"), sample.keypoints, size),
         "pose": lambda: pose_loss(given(prediction.pose, "prediction.pose"), given(sample.pose, "sample.pose")),
         "shape": lambda: shape_loss(*shapes()),

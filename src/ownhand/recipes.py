@@ -285,6 +285,7 @@ SYSTEMS = Recipe(
     precision="bf16-mixed",
     stages=(
         _system("boukhayma_et_al_retrained", losses.BOUKHAYMA, 1e-3, kind="boukhayma"),
+        _system("spurr_et_al_resnet_50", losses.SPURR, 1e-3, kind="spurr", width=64),
         _system("cmr_pg", losses.CMR_PG, 1e-3, kind="cmr_pg"),
         _system("metro", losses.METRO, 3e-4, kind="metro"),
         _system("cmr_pg_the_calibrated_hand", losses.CMR_PG, 1e-3, kind="cmr_pg", identity=True),

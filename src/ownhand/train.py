@@ -41,6 +41,9 @@ from ownhand.recipes import Recipe, Stage, recipe_by_name
 from ownhand.runtime import leave_signals_to_the_parent, precision_here, repeatable, stop_requests
 from ownhand.synth.drawn import PREFIX, DrawnPictures
 
+PREPARED = 1000
+"""Hands that a network sees in `Estimator.prepare`."""
+
 Source = str | Path | Pictures
 """Where pictures come from: see `run`."""
 
@@ -299,6 +302,10 @@ def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Estimato
         network.config = replace(network.config, target=config["target"])
         return network
     network = build(config, task.hand)
+    if type(network).prepare is not Estimator.prepare:
+        count = min(len(task.data), PREPARED)
+        known = task.data.only(()).load((torch.arange(count) * len(task.data) // count).tolist())
+        network.prepare(known.joints, known.shape)
     for path, source in zip(forerunners, sources, strict=True):
         _start_from(network, source.estimator if isinstance(source, WithConfidence) else source, path)
     return network

@@ -16,6 +16,7 @@ from ownhand.estimators.cmr_pg import CmrPgConfig
 from ownhand.estimators.keypoints import KeypointsConfig
 from ownhand.estimators.metro import MetroConfig
 from ownhand.estimators.regressor import RegressorConfig
+from ownhand.estimators.spurr import SpurrConfig
 from ownhand.geometry.camera import Camera
 
 HAND = toy_hand()
@@ -34,6 +35,8 @@ CONFIGS = {
     "cmr-pg, identity": replace(_CMR_PG, identity=True),
     "metro": _METRO,
     "metro, identity": replace(_METRO, identity=True),
+    "spurr": SpurrConfig(backbone="resnet-tiny", width=16, hidden=8),
+    "spurr, hrnet": SpurrConfig(backbone="hrnet-tiny", width=16, hidden=8),
     "keypoints": KeypointsConfig(backbone="resnet-tiny", width=16),
     "keypoints, dense": KeypointsConfig(backbone="resnet-tiny", width=16, auxiliary=True),
 }
@@ -49,6 +52,8 @@ WEIGHTS = {
     "cmr-pg, identity": losses.CMR_PG,
     "metro": losses.METRO,
     "metro, identity": losses.METRO,
+    "spurr": losses.SPURR,
+    "spurr, hrnet": losses.SPURR,
     "keypoints": losses.KEYPOINTS,
     "keypoints, dense": losses.KEYPOINTS | {"parts": 1.0, "depth": 1.0},
     "with confidence": losses.CONFIDENCE,

@@ -8,6 +8,9 @@ from ownhand.estimators.base import Prediction
 from ownhand.estimators.build import load, save
 from ownhand.losses import training_loss
 
+CAREFUL = {"metro": (1e-3, 60), "spurr": (3e-3, 60)}
+"""Rate and number of steps in which those learn that bear no larger ones: a transformer, and depth from a quotient."""
+
 every_estimator = pytest.mark.parametrize("name", ALL)
 
 
@@ -68,7 +71,7 @@ def test_training_predicts_the_same_as_using(name):
 @every_estimator
 def test_four_pictures_can_be_learnt_by_heart(name):
     estimator, sample = make(name, untrained=True).train(), samples()
-    rate, steps = (1e-3, 60) if name.startswith("metro") else (1e-2, 25)  # a transformer bears no larger steps
+    rate, steps = next((how for kind, how in CAREFUL.items() if name.startswith(kind)), (1e-2, 25))
     optimizer = torch.optim.Adam([p for p in estimator.parameters() if p.requires_grad], lr=rate)
     totals = []
     for _ in range(steps):
@@ -102,7 +105,7 @@ def test_bfloat16_is_close_to_float32(name):
         half = predict(estimator, sample)
     assert all(value.dtype == torch.float32 for value in fields(half).values())
     if full.joints is not None:
-        furthest = 1e-2 if name.startswith("metro") else 5e-3  # its random weights are far from those of training
+        furthest = 2e-2 if name.startswith(tuple(CAREFUL)) else 5e-3  # random weights are far from those of training
         torch.testing.assert_close(half.joints, full.joints, atol=furthest, rtol=0)
     if full.pose is not None:
         R = half.pose.R_parent_joint

@@ -83,6 +83,7 @@ class Auxiliary(TensorStruct):
         masks: Sets of heatmaps that each say where the 21 joints are; a sigmoid gives probabilities.
         joints: The 21 joints as they are said beside the prediction's, relative to the wrist [m].
         levels: Coarser meshes.
+        biomechanics: Penalties on lengths of bones, on the palm, and on angles: see `Biomechanics`.
     """
 
     heatmap_logits: Float[Tensor, "*batch 21 rows cols"] | None = None
@@ -91,6 +92,7 @@ class Auxiliary(TensorStruct):
     masks: Float[Tensor, "*batch sets 21 rows cols"] | None = None
     joints: Float[Tensor, "*batch 21 3"] | None = None
     levels: tuple[Level, ...] = ()
+    biomechanics: Float[Tensor, "*batch 3"] | None = None
 
 
 class Estimator(nn.Module, ABC):
@@ -137,6 +139,14 @@ class Estimator(nn.Module, ABC):
     ) -> tuple[Prediction, Auxiliary]:
         """The same prediction, and what is said in training only. Raises as `forward`."""
         return self(image, camera, shape), Auxiliary()
+
+    def prepare(self, joints: Float[Tensor, "hands 21 3"], shape: Float[Tensor, "hands shapes"] | None) -> None:
+        """Learn from known hands, before training, what does not come from gradients; nothing by default.
+
+        Args:
+            joints: Their 21 joints, in any frame [m].
+            shape: Their shapes, if they are known.
+        """
 
 
 class FeatureEstimator(Estimator):

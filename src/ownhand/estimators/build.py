@@ -21,9 +21,12 @@ from ownhand.estimators.confidence import ConfidenceConfig, WithConfidence
 from ownhand.estimators.keypoints import Keypoints, KeypointsConfig
 from ownhand.estimators.metro import Metro, MetroConfig
 from ownhand.estimators.regressor import Regressor, RegressorConfig
+from ownhand.estimators.spurr import Spurr, SpurrConfig
 from ownhand.hand.model import HandModel
 
-Config = RegressorConfig | KeypointsConfig | ConfidenceConfig | BoukhaymaConfig | CmrPgConfig | MetroConfig
+Config = (
+    RegressorConfig | KeypointsConfig | ConfidenceConfig | BoukhaymaConfig | CmrPgConfig | MetroConfig | SpurrConfig
+)
 
 _CONFIGS: dict[str, type] = {
     "regressor": RegressorConfig,
@@ -32,6 +35,7 @@ _CONFIGS: dict[str, type] = {
     "boukhayma": BoukhaymaConfig,
     "cmr_pg": CmrPgConfig,
     "metro": MetroConfig,
+    "spurr": SpurrConfig,
 }
 _FORMAT = 1
 
@@ -66,6 +70,8 @@ def build(config: Config | dict[str, Any], hand: HandModel | None = None) -> Est
         return CmrPg(config, hand)
     if isinstance(config, MetroConfig):
         return Metro(config, hand)
+    if isinstance(config, SpurrConfig):
+        return Spurr(config, hand)
     return Regressor(config, hand)
 
 
