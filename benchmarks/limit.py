@@ -57,6 +57,7 @@ def main(
         fitted = [size_free(pipeline, fitted_to_truth(pipeline, person, sigma)[None], person) for _, person, _ in known]
         seconds = (time.process_time() - started) / len(known)
         row(f"true, noise of {sigma:g}", limits, fitted, None, seconds)
+    chosen = [person for _, person, _ in known]
     errors = torch.cat([(p.seen.keypoints - p.keypoints).flatten() for p in chosen])
     sigma = float(errors.abs().quantile(0.683))
     limits = [size_free(pipeline, as_good_as_possible(pipeline, p, sigma, 20), p) for p in chosen]
