@@ -149,8 +149,17 @@ def test_reconstruct_writes_what_the_formats_page_promises(ownhand, weights, pho
     np.testing.assert_allclose((seen[:, :2] / seen[:, 2:]).mean(0), np.mean(content["keypoints"], 0), atol=25)
     with Image.open(tmp_path / "out" / "p0_overlay.jpg") as overlay:
         assert overlay.size == (120, 120)
-    code, _, _ = ownhand("export", tmp_path / "out" / "p0.json", "-o", tmp_path / "p0.glb")
-    assert code == 0
+    for name in ("p0.glb", "p0.ply", "p0.bvh"):
+        code, out, err = ownhand("export", tmp_path / "out" / "p0.json", "-o", tmp_path / name)
+        assert code == 0, err
+        assert f"{side} hand" in out
+    for name in ("clip.bvh", "clip.npz"):
+        code, out, err = ownhand("export", tmp_path / "out", "-o", tmp_path / name)
+        assert code == 0, err
+        assert f"{side} hand, {len(list((tmp_path / 'out').glob('*.json')))} frame" in out
+    with np.load(tmp_path / "clip.npz", allow_pickle=False) as arrays:
+        assert bool(arrays["is_right"]) == (side == "right")
+        np.testing.assert_allclose(arrays["joints"][0], content["joints"], atol=1e-5)
 
 
 def test_reconstruct_with_a_hand_uses_its_shape(ownhand, weights, photos, tmp_path):
@@ -221,7 +230,7 @@ def test_bad_input_ends_in_one_sentence_and_leaves_nothing_behind(ownhand, weigh
         ("reconstruct", some, "--fov", 200, "--weights", weights, "-o", empty): "between 0 and 180",
         ("info", tmp_path / "bad.hand"): "bad.hand",
         ("info", tmp_path / "missing.hand"): "cannot read it",
-        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".glb, .obj or .ply",
+        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".glb, .obj, .ply, .bvh or .npz",
         ("demo", "--out", tmp_path / "file" / "demo", "--weights", weights): "cannot write there",
     }
     for words, reason in cases.items():

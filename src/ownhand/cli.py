@@ -121,17 +121,20 @@ def export(
     *,
     out: Out = Path("hand.glb"),
     side: Side = "right",
+    fps: float = 30.0,
 ) -> None:
-    """A calibrated hand as a mesh: rigged .glb (WebXR joint names), .obj or .ply.
+    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .bvh or .npz.
 
     Args:
-        hand: A .hand file from `ownhand calibrate`, or a STEM.json from `ownhand reconstruct` (then posed).
-        out: Where the mesh goes; its ending chooses the format.
-        side: Which hand to make.
+        hand: A .hand file from `ownhand calibrate`; or a STEM.json from `ownhand reconstruct`, then posed; or its
+            folder, whose pictures are the frames of a .bvh or .npz, by name.
+        out: Where it goes; the ending chooses the format (docs/formats.md).
+        side: Which hand to make of a .hand file.
+        fps: Frames per second of a .bvh.
     """
     from ownhand.commands import export_hand
 
-    export_hand(hand, out, side=side)
+    export_hand(hand, out, side=side, fps=fps)
 
 
 def synth(

@@ -22,11 +22,13 @@ from ownhand.hand.builtin import open_hand
 from ownhand.hand.export import write_glb, write_mesh
 from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import measurements_mm
-from ownhand.hand.model import HandPose, mirror_pose
+from ownhand.hand.model import HandPose, at_rest, mirror_pose
+from ownhand.hand.motion import write_arrays, write_bvh
 from ownhand.hand.skeleton import JOINTS_16
 from ownhand.pipeline import NoHandError, Pipeline, load
 from ownhand.render.overlay import draw_mesh
 from ownhand.results import Reconstruction
+from ownhand.structs import stack
 from ownhand.views import DEFAULT_FOV, View, assumed, find_pictures, read_cameras, read_intrinsics, read_view
 
 SCHEMA = "ownhand reconstruction 1"
@@ -160,17 +162,37 @@ def _angles_deg(found: Reconstruction, pipeline: Pipeline) -> dict[str, dict[str
     }
 
 
-def export_hand(source: Path, out: Path, *, side: str) -> None:
-    """`ownhand export`: a `.hand` file at rest, or a reconstruction in its pose, as .glb, .obj or .ply."""
+def export_hand(source: Path, out: Path, *, side: str, fps: float) -> None:
+    """`ownhand export`: a `.hand` file at rest, or reconstructions in their poses, as a mesh or a motion."""
     suffix = out.suffix.lower()
-    if suffix not in (".glb", ".obj", ".ply"):
-        raise ValueError(f"{out}: expected a file ending in .glb, .obj or .ply")
+    if suffix not in (".glb", ".obj", ".ply", ".bvh", ".npz"):
+        raise ValueError(f"{out}: expected a file ending in .glb, .obj, .ply, .bvh or .npz")
     check_writable(out.parent)
-    model, pose = open_hand(), None
-    if source.suffix == ".json":
-        shape, pose, is_right = _read_reconstruction(source, model.id)
+    model, pose, names = open_hand(), None, ["rest"]
+    if source.is_dir() or source.suffix == ".json":
+        files = sorted(source.glob("*.json")) if source.is_dir() else [source]
+        if not files:
+            raise ValueError(f"{source}: expected a folder written by `ownhand reconstruct`, found no .json in it")
+        found = [_read_reconstruction(path, model.id) for path in files]
+        if len({is_right for _, _, is_right in found}) > 1:
+            raise ValueError(f"{source}: expected hands of one side, got left and right ones")
+        shape, pose, is_right = torch.stack([f[0] for f in found]), stack([f[1] for f in found]), found[0][2]
+        names = [path.stem for path in files]
     else:
-        shape, is_right = load_identity(source, model).shape.to(model.template), side == "right"
+        shape, is_right = load_identity(source, model).shape.to(model.template)[None], side == "right"
+    if suffix in (".bvh", ".npz"):
+        shown = at_rest(1) if pose is None else pose
+        right = shown if is_right or pose is None else mirror_pose(shown)
+        if suffix == ".npz":
+            write_arrays(out, model, shape, right, is_right=is_right, names=names)
+        else:
+            hand = (model if is_right else model.mirrored()).shaped(shape.mean(0))
+            write_bvh(out, hand, right if is_right else mirror_pose(right), fps=fps)
+        print(f"{out}: {'right' if is_right else 'left'} hand, {len(names)} frame{'s' if len(names) > 1 else ''}")
+        return
+    if len(names) > 1:
+        raise ValueError(f"{source}: expected one reconstruction for a {suffix} file, got {len(names)}")
+    shape, pose = shape[0], None if pose is None else pose[0]
     if suffix == ".glb":
         right_pose = pose if pose is None or is_right else mirror_pose(pose)
         write_glb(out, model.shaped(shape), right_pose, is_right=is_right)

@@ -176,6 +176,16 @@ class ShapedHand(TensorStruct):
         )
 
 
+def at_rest(frames: int) -> HandPose:
+    """Hands that do nothing, the wrist at the origin."""
+    eye = torch.eye(3)
+    return HandPose(
+        R_cam_root=eye.expand(frames, 3, 3),
+        R_parent_joint=eye.expand(frames, 15, 3, 3),
+        t_cam_root=torch.zeros(frames, 3),
+    )
+
+
 def _with_tips(
     joints_16: Float[Tensor, "*#batch 16 3"], verts: Float[Tensor, "*#batch verts 3"], tips: tuple[int, ...]
 ) -> Float[Tensor, "*#batch 21 3"]:
