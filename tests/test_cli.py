@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import roma
 import torch
 from PIL import Image
 
@@ -118,6 +119,36 @@ def test_cameras_in_known_places_settle_the_length(ownhand, weights, photos, tmp
         assert code == 2
         assert wrong in err
         assert err.count("\n") == 1
+
+
+def test_estimates_of_other_systems_give_one_hand(ownhand, tmp_path):
+    truth, noise = torch.randn(10), 0.3 * torch.randn(40, 10)
+    R = roma.rotvec_to_rotmat(0.3 * torch.randn(40, 15, 3))
+    arrays = {"betas": (truth + noise).numpy(), "hand_pose": roma.rotmat_to_rotvec(R).reshape(40, 45).numpy()}
+    np.savez(tmp_path / "a.npz", **arrays)
+    (tmp_path / "b.json").write_text(json.dumps({"betas": arrays["betas"].tolist(), "hand_pose": R.tolist()}))
+    found = []
+    for name in ("a.npz", "b.json"):
+        code, out, err = ownhand("calibrate", tmp_path / name, "-o", tmp_path / "me.hand")
+        assert code == 0, err
+        assert f"from 40 of 40 pictures (estimates from {name})" in out
+        found.append(json.loads((tmp_path / "me.hand").read_text())["shape"])
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3)
+    assert np.abs(np.array(found[0]) - truth.numpy()).max() < 0.25
+    wrong = {
+        "betas": arrays["betas"][:, :7],
+        "hand_pose": arrays["hand_pose"][:, :30],
+        "confidence": np.ones(3),
+        "model": np.array("mano-0"),
+        "names": np.array([{}], dtype=object),
+    }
+    for name, value in wrong.items():
+        np.savez(tmp_path / "c.npz", **arrays | {name: value})
+        code, _, err = ownhand("calibrate", tmp_path / "c.npz", "-o", tmp_path / "no.hand")
+        assert code == 2
+        assert "c.npz: expected" in err or "its numbers are of the hand model" in err
+        assert err.count("\n") == 1
+        assert not (tmp_path / "no.hand").exists()
 
 
 @pytest.mark.parametrize("side", ["right", "left"])

@@ -49,11 +49,13 @@ def calibrate(
     K: Path | None = None,
     fov: float | None = None,
     weights: Path | None = None,
+    mano: Path | None = None,
 ) -> None:
     """Find a person's hand from pictures of it that nobody annotated; 20 are plenty.
 
     Args:
-        pictures: Pictures that each show one hand, filling about half of the picture. Folders are searched.
+        pictures: Pictures that each show one hand, filling about half of the picture. Folders are searched. Or one
+            .npz or .json with what another system said of each picture (docs/formats.md).
         out: Where the hand goes (a small JSON file).
         side: Which hand the pictures show.
         length_mm: The hand's length, wrist crease to the tip of the middle finger, if you have measured it:
@@ -65,12 +67,13 @@ def calibrate(
         fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
             the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
         weights: Folder with trained weights; those shipped with the package when not given.
+        mano: Folder with MANO_RIGHT.pkl, if the estimates of another system are MANO's.
     """
     from ownhand.commands import calibrate_pictures
 
     calibrate_pictures(
         pictures, out, side=side, length_mm=length_mm, length_std_mm=length_std_mm, method=method, K=K, fov=fov,
-        weights=weights,
+        weights=weights, mano=mano,
     )  # fmt: skip
 
 

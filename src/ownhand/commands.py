@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from ownhand import __version__
-from ownhand.calibrate import Anchor
+from ownhand.calibrate import Anchor, calibrate
 from ownhand.console import check_writable
+from ownhand.data.parameters import read_parameters
 from ownhand.data.photos import PhotoError, to_image
 from ownhand.files import write_beside, write_text
 from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
@@ -22,6 +23,7 @@ from ownhand.hand.builtin import open_hand
 from ownhand.hand.export import write_glb, write_mesh
 from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import measurements_mm
+from ownhand.hand.mano import load_mano
 from ownhand.hand.model import HandPose, at_rest, mirror_pose
 from ownhand.hand.motion import write_arrays, write_bvh
 from ownhand.hand.skeleton import JOINTS_16
@@ -46,25 +48,42 @@ def calibrate_pictures(
     K: Path | None,
     fov: float | None,
     weights: Path | None,
+    mano: Path | None,
 ) -> None:
     """`ownhand calibrate`. Raises ValueError with one sentence for input that cannot be used."""
     check_writable(out.parent)
-    views = _views(pictures, side, K, fov)
-    pipeline = load(weights)
     anchor = None if length_mm is None else Anchor(length_mm=length_mm, std_mm=length_std_mm)
-    found = pipeline.calibrate(views, anchor=anchor, method=method)
+    if len(pictures) == 1 and pictures[0].suffix in (".npz", ".json"):
+        hand = open_hand() if mano is None else load_mano(mano / "MANO_RIGHT.pkl")
+        known = read_parameters(pictures[0], hand)
+        if anchor is not None:
+            raise ValueError("a measured length needs pictures: how far to trust the estimates of others is not known")
+        found = calibrate(
+            hand,
+            known.R_parent_joint,
+            known.shape,
+            known.confidence,
+            method=method or "robust",  # pyright: ignore
+            names=known.names,
+        )
+        count, source = len(known.shape), f"estimates from {pictures[0].name}"
+    else:
+        views = _views(pictures, side, K, fov)
+        pipeline = load(weights)
+        found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
+        count, source = len(views), _camera_words(views)
     identity, evidence = found.identity, found.identity.evidence
-    lengths = measurements_mm(identity, pipeline.hand)
+    lengths = measurements_mm(identity, hand)
     provenance = {
         "software": f"ownhand {__version__}",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "side": side,
-        "camera": _camera_words(views),
+        "camera": source,
         "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
     }
     save_identity(identity, out, provenance=provenance)
     used = 0 if evidence is None else len(evidence.weights)
-    print(f"{out}: a hand from {used} of {len(views)} pictures ({_camera_words(views)})")
+    print(f"{out}: a hand from {used} of {count} pictures ({source})")
     for name, (value, error) in lengths.items():
         print(f"  {name:<7} {value:6.1f} mm" + ("" if error is None else f" ± {error:.1f}"))
     length, error = lengths["length"]
