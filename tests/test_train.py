@@ -23,6 +23,7 @@ from ownhand.estimators.build import load
 from ownhand.hand.builtin import open_hand
 from ownhand.progress import TrainingLog
 from ownhand.recipes import RECIPES, Recipe, Stage, recipe_by_name
+from ownhand.runtime import precision_here
 
 KEYPOINTS = Stage(
     name="keypoints",
@@ -375,3 +376,17 @@ def test_recipes_are_data_and_their_stages_build_on_earlier_ones(name):
     with pytest.raises(ValueError, match="expected a recipe of tiny, small, paper"):
         recipe_by_name("large")
     assert recipe_by_name("small").scaled(0.5).stages[0].steps == recipe_by_name("small").stages[0].steps / 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "accelerator", "supported", "given"),
+    [
+        ("bf16-mixed", "cpu", True, "bf16-mixed"),
+        ("bf16-mixed", "cpu", False, "32-true"),
+        ("bf16-mixed", "cuda", False, "bf16-mixed"),
+        ("32-true", "cpu", False, "32-true"),
+    ],
+)
+def test_bfloat16_is_left_to_processors_that_multiply_in_it(monkeypatch, asked, accelerator, supported, given):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: supported)
+    assert precision_here(asked, accelerator) == given
