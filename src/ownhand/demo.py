@@ -141,7 +141,7 @@ in the pictures. From {pictures} of them ownhand works out the shape of this one
 after.</p>
 <div class="cards">{cards}</div>
 <p class="dim">Over {len(met)} new pictures that were not used for calibration. A few pictures of one person are an
-anecdote; docs/results.md has 200 people.</p>"""
+anecdote; docs/results.md has forty people.</p>"""
 
 
 def _calibration(samples: list[HandSample], found: Calibration) -> str:

@@ -176,6 +176,36 @@ class FeatureEstimator(Estimator):
         return self.predict(self.encode(image), camera, shape)
 
 
+class HandEstimator(Estimator):
+    """An estimator of one hand model that says in one go what it predicts and what serves training only.
+
+    Attributes:
+        hand: The hand model.
+    """
+
+    hand: HandBuffers
+
+    @property
+    def hand_id(self) -> str:
+        return self.hand().id
+
+    def forward(
+        self,
+        image: Float[Tensor, "batch 3 h w"],
+        camera: Camera,
+        shape: Float[Tensor, "batch shapes"] | None = None,
+    ) -> Prediction:
+        return self.forward_training(image, camera, shape)[0]
+
+    @abstractmethod
+    def forward_training(
+        self,
+        image: Float[Tensor, "batch 3 h w"],
+        camera: Camera,
+        shape: Float[Tensor, "batch shapes"] | None = None,
+    ) -> tuple[Prediction, Auxiliary]: ...
+
+
 class HandBuffers(nn.Module):
     """A hand model that moves with the network it is in, but is no part of its weights."""
 

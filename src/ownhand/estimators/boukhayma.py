@@ -17,7 +17,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ownhand.estimators.backbones import Backbone
-from ownhand.estimators.base import UNIT, Estimator, HandBuffers, Prediction, at_least_float32, full_precision
+from ownhand.estimators.base import (
+    UNIT,
+    Auxiliary,
+    HandBuffers,
+    HandEstimator,
+    Prediction,
+    at_least_float32,
+    full_precision,
+)
 from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandModel, HandPose
 
@@ -46,7 +54,7 @@ class BoukhaymaConfig:
     kind: Literal["boukhayma"] = field(default="boukhayma", init=False)
 
 
-class Boukhayma(Estimator):
+class Boukhayma(HandEstimator):
     """Pose and shape of a hand, the wrist at the origin, and keypoints by its own weak-perspective camera.
 
     Args:
@@ -69,16 +77,12 @@ class Boukhayma(Estimator):
         self.auxiliary = None
         self.hand = HandBuffers(hand)
 
-    @property
-    def hand_id(self) -> str:
-        return self.hand().id
-
-    def forward(
+    def forward_training(
         self,
         image: Float[Tensor, "batch 3 h w"],
         camera: Camera,
         shape: Float[Tensor, "batch shapes"] | None = None,
-    ) -> Prediction:
+    ) -> tuple[Prediction, Auxiliary]:
         """Looks at no shape that it is given."""
         features = self.backbone(image)
         pooled = features.maps[-1][..., :7, :7].mean((-2, -1)) if self.config.published else features.pooled
@@ -100,9 +104,9 @@ class Boukhayma(Estimator):
                 R = camera.crop_frame().to(R_cam_root)
                 pose = replace(seen, R_cam_root=R @ R_cam_root)
                 posed = replace(posed, joints=posed.joints @ R.mT, verts=posed.verts @ R.mT)
-        return Prediction(
-            pose=pose, shape=shape, joints=posed.joints, verts=posed.verts, keypoints=(0.5 + plane) * size
-        )
+        keypoints = (0.5 + plane) * size
+        said = Prediction(pose=pose, shape=shape, joints=posed.joints, verts=posed.verts, keypoints=keypoints)
+        return said, Auxiliary()
 
 
 def load_published(path: str | Path, hand: HandModel) -> Boukhayma:

@@ -20,8 +20,8 @@ from ownhand.estimators.backbones import Backbone
 from ownhand.estimators.base import (
     UNIT,
     Auxiliary,
-    Estimator,
     HandBuffers,
+    HandEstimator,
     Level,
     Prediction,
     at_least_float32,
@@ -60,7 +60,7 @@ class CmrPgConfig:
     kind: Literal["cmr_pg"] = field(default="cmr_pg", init=False)
 
 
-class CmrPg(Estimator):
+class CmrPg(HandEstimator):
     """Mesh and joints seen from the wrist, and keypoints in the picture; no pose, no shape.
 
     The mesh is predicted as seen along the ray through the crop's centre, and turned into the camera frame.
@@ -104,18 +104,6 @@ class CmrPg(Estimator):
         )
         self.auxiliary = None
         self.hand = HandBuffers(hand)
-
-    @property
-    def hand_id(self) -> str:
-        return self.hand().id
-
-    def forward(
-        self,
-        image: Float[Tensor, "batch 3 h w"],
-        camera: Camera,
-        shape: Float[Tensor, "batch shapes"] | None = None,
-    ) -> Prediction:
-        return self.forward_training(image, camera, shape)[0]
 
     def forward_training(
         self,

@@ -17,8 +17,8 @@ from ownhand.estimators.backbones import Backbone
 from ownhand.estimators.base import (
     UNIT,
     Auxiliary,
-    Estimator,
     HandBuffers,
+    HandEstimator,
     Level,
     Prediction,
     at_least_float32,
@@ -62,7 +62,7 @@ class MetroConfig:
     kind: Literal["metro"] = field(default="metro", init=False)
 
 
-class Metro(Estimator):
+class Metro(HandEstimator):
     """Joints and mesh seen from the wrist; no pose, no shape.
 
     Positions are predicted as seen along the ray through the crop's centre, and turned into the camera frame.
@@ -96,18 +96,6 @@ class Metro(Estimator):
         self.camera = nn.Linear(3 * config.coarse, 3)
         self.auxiliary = None
         self.hand = HandBuffers(hand)
-
-    @property
-    def hand_id(self) -> str:
-        return self.hand().id
-
-    def forward(
-        self,
-        image: Float[Tensor, "batch 3 h w"],
-        camera: Camera,
-        shape: Float[Tensor, "batch shapes"] | None = None,
-    ) -> Prediction:
-        return self.forward_training(image, camera, shape)[0]
 
     def forward_training(
         self,

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from ownhand.estimators.backbones import Backbone
 from ownhand.estimators.base import (
     Auxiliary,
-    Estimator,
     HandBuffers,
+    HandEstimator,
     Prediction,
     at_least_float32,
     full_precision,
@@ -50,7 +50,7 @@ class SpurrConfig:
     kind: Literal["spurr"] = field(default="spurr", init=False)
 
 
-class Spurr(Estimator):
+class Spurr(HandEstimator):
     """The 21 joints seen from the wrist, and in the picture; no mesh.
 
     The unit is the mean hand's bone, or the person's if the shape is given. Depths are along the ray through the crop's
@@ -78,18 +78,6 @@ class Spurr(Estimator):
         self.biomechanics = Biomechanics()
         self.auxiliary = None
         self.hand = HandBuffers(hand)
-
-    @property
-    def hand_id(self) -> str:
-        return self.hand().id
-
-    def forward(
-        self,
-        image: Float[Tensor, "batch 3 h w"],
-        camera: Camera,
-        shape: Float[Tensor, "batch shapes"] | None = None,
-    ) -> Prediction:
-        return self.forward_training(image, camera, shape)[0]
 
     def forward_training(
         self,
