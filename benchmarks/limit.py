@@ -29,6 +29,9 @@ from ownhand.hand.pose_prior import PosePrior
 from ownhand.observations import Observations, observe
 from ownhand.pipeline import Pipeline, load
 
+ROBUST = 6.0
+"""Bounds what pictures count whose pose was so wrong at first that the fit ends at another one; see `fit`."""
+
 
 def main(
     data: tyro.conf.Positional[Path],
@@ -107,7 +110,8 @@ def fitted_to_truth(pipeline: Pipeline, person: Observations, sigma: float) -> T
     pose, _ = pipeline.put(person.seen, pipeline.hand.shaped(torch.zeros_like(person.shape)), person.seen.pose)
     said = fit_shape(
         pipeline.hand, pose, exact + sigma * torch.randn_like(exact), torch.ones_like(exact[..., 0]),
-        person.seen.camera, of_noise(pipeline, sigma), start=torch.zeros_like(person.shape[0]), robust=None,
+        person.seen.camera, of_noise(pipeline, sigma), start=torch.zeros_like(person.shape[0]),
+        limits=pipeline.limits, robust=ROBUST,
     )  # fmt: skip
     return said.posterior()[0]
 

@@ -7,6 +7,7 @@ hands = pipeline.reconstruct(views, me.identity, refine=True)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
@@ -262,7 +263,12 @@ class Pipeline:
         )
 
     def size_seen_at_once(self, seen: Seen) -> Anchor | None:
-        """The hand's length as cameras in known places show it, if any two of them saw it at one instant."""
+        """The hand's length as cameras in known places show it, if any two of them saw it at one instant.
+
+        Keypoints that err together make hands look small, which puts them too far away where one camera sees them, and
+        shrinks them where several do: what validation people taught of the former (`PosePrior.distance_bias`) mends
+        the latter.
+        """
         if seen.placement is None:
             return None
         _, instant, cameras = seen.placement.instant.unique(return_inverse=True, return_counts=True)
@@ -270,7 +276,8 @@ class Pipeline:
         if not together.any():
             return None
         length_mm, std_mm = measurements_mm(self.combine(seen[together], method="fit").identity, self.hand)["length"]
-        return Anchor(length_mm=length_mm, std_mm=RIG_CAUTION * given(std_mm, "the length's error"))
+        grown = math.exp(self.priors["baseline"].distance_bias)
+        return Anchor(length_mm=grown * length_mm, std_mm=RIG_CAUTION * given(std_mm, "the length's error"))
 
     def reconstruct(
         self, views: Sequence[View], identity: Identity | None = None, *, refine: bool = False
