@@ -113,12 +113,12 @@ def source_table(curves: pa.Table, metric: str = "size_free_mm") -> Table:
     """Shape error of the default method against where its pictures come from."""
     default = some(curves, method="default", anchored=False)
     sources = [s for s in SOURCES if s in set(default["source"].to_pylist())]
+    everybody = [set(some(default, source=source)["subject"].to_pylist()) for source in sources]
     rows: list[list[Cell]] = []
     for count in sorted(set(default["pictures"].to_pylist())):
         parts = [some(default, source=source, pictures=count) for source in sources]
         # A person whose pictures of a kind are fewer than the number gives all of them: others' numbers differ.
-        people = max(len(set(part["subject"].to_pylist())) for part in parts)
-        whole = [len(part) > 0 and len(set(part["subject"].to_pylist())) == people for part in parts]
+        whole = [set(part["subject"].to_pylist()) == known for part, known in zip(parts, everybody, strict=True)]
         if any(whole):
             rows.append(
                 [count, *(_curve_interval(p, metric) if there else None for p, there in zip(parts, whole, strict=True))]
