@@ -1,4 +1,4 @@
-"""How many pictures without a hand are refused, at the threshold that keeps 99 % of the validation hands.
+"""How many pictures without a hand are refused, at the threshold that keeps 97 % of the validation hands.
 
     python benchmarks/no_hand.py [--weights FOLDER] [--pictures 400]
 
