@@ -21,7 +21,9 @@ from ownhand.observations import LabelledPictures, Observations
 from ownhand.pipeline import Pipeline
 from ownhand.render.overlay import contact_sheet, draw_mesh
 
-_COLOURS = ("#1f7a5a", "#b8561b", "#3b5fae", "#8e44ad", "#c0392b", "#7f8c8d", "#d4a017", "#16a085", "#2c3e50")
+_COLOURS = (
+    "#1f7a5a", "#b8561b", "#3b5fae", "#8e44ad", "#c0392b", "#7f8c8d", "#d4a017", "#16a085", "#2c3e50", "#e0559a",
+)  # fmt: skip
 
 
 def curve_chart(table: Table, unit: str = "mm") -> str:
@@ -35,7 +37,7 @@ def curve_chart(table: Table, unit: str = "mm") -> str:
     counts = [float(row[0]) for row in table.rows]  # pyright: ignore
     low, high = min(c.low for c in cells), max(c.high for c in cells)
     low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
-    left, top, width, height = 52, 14, 560, 320
+    left, top, width, height = 52, 34, 560, 320
 
     def x(count: float) -> float:
         return left + width * (np.log(count / counts[0]) / max(np.log(counts[-1] / counts[0]), 1e-9))
@@ -56,14 +58,16 @@ def curve_chart(table: Table, unit: str = "mm") -> str:
         here = [(float(row[0]), row[1 + number]) for row in table.rows]  # pyright: ignore
         line = [(count, cell) for count, cell in here if isinstance(cell, Interval)]
         band = [(x(c), y(v.high)) for c, v in line] + [(x(c), y(v.low)) for c, v in reversed(line)]
-        parts.append(f'<polygon points="{_points(band)}" fill="{colour}" fill-opacity=".10"/>')
+        parts.append(f'<polygon points="{_points(band)}" fill="{colour}" fill-opacity=".06"/>')
         middle = _points([(x(c), y(v.mean)) for c, v in line])
-        parts.append(f'<polyline points="{middle}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        dash = ' stroke-dasharray="7 4"' if number % 2 else ""  # lines that coincide can both be seen
+        parts.append(f'<polyline points="{middle}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
         at = top + 8 + 20 * number
         parts.append(f'<rect x="{left + width + 16}" y="{at - 4}" width="14" height="4" fill="{colour}"/>')
         parts.append(f'<text x="{left + width + 36}" y="{at + 2}">{html.escape(name)}</text>')
     wide, tall, label = left + width + 230, top + height + 44, html.escape(table.title)
-    parts.append(f'<text x="{left + width / 2}" y="{tall - 6}" text-anchor="middle">pictures ({label}, {unit})</text>')
+    parts.append(f'<text x="{left + width / 2}" y="{tall - 6}" text-anchor="middle">pictures</text>')
+    parts.append(f'<text x="{left}" y="18">{label}, {unit}</text>')
     style = "<style>text { font: 12px system-ui, sans-serif; fill: #5d6772; }</style>"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {tall}" width="{wide}" role="img" '
