@@ -45,6 +45,9 @@ ROBUST = 6.0
 """Error of a keypoint at which half of its largest cost is reached, in standard deviations. On synthetic pictures 3 to
 infinity are alike; on photographs, which the networks know less, a small one lets the mesh miss the keypoints."""
 
+LARGEST_BIAS = 0.1
+"""What is taken for a common bias of keypoints at most; networks that place hands worse than that know nothing."""
+
 RIG_CAUTION = 1.0
 """How much larger errors of a size that several cameras show are than independent errors of keypoints make them."""
 
@@ -276,8 +279,11 @@ class Pipeline:
         if not together.any():
             return None
         length_mm, std_mm = measurements_mm(self.combine(seen[together], method="fit").identity, self.hand)["length"]
-        grown = math.exp(self.priors["baseline"].distance_bias)
-        return Anchor(length_mm=grown * length_mm, std_mm=RIG_CAUTION * given(std_mm, "the length's error"))
+        bias = self.priors["baseline"].distance_bias
+        length_mm *= math.exp(max(-LARGEST_BIAS, min(bias, LARGEST_BIAS)))
+        if not 50 < length_mm < 350:  # no hand: what the cameras saw does not belong together
+            return None
+        return Anchor(length_mm=length_mm, std_mm=RIG_CAUTION * given(std_mm, "the length's error"))
 
     def reconstruct(
         self, views: Sequence[View], identity: Identity | None = None, *, refine: bool = False
