@@ -42,7 +42,7 @@ def calibrate(
     /,
     *,
     out: Out = Path("me.hand"),
-    side: Side = "right",
+    side: Side | None = None,
     length_mm: float | None = None,
     length_std_mm: float = 1.0,
     method: Method | None = None,
@@ -54,10 +54,11 @@ def calibrate(
     """Find a person's hand from pictures of it that nobody annotated; 20 are plenty.
 
     Args:
-        pictures: Pictures that each show one hand, filling about half of the picture. Folders are searched. Or one
-            .npz or .json with what another system said of each picture (docs/formats.md).
+        pictures: Pictures of one person's hands, left or right. Folders are searched. Or one .npz or .json with what
+            another system said of each picture (docs/formats.md).
         out: Where the hand goes (a small JSON file).
-        side: Which hand the pictures show.
+        side: Use one hand of each picture, of this side. When not given, all hands that are found count, and both
+            sides of a person are taken to be alike.
         length_mm: The hand's length, wrist crease to the tip of the middle finger, if you have measured it:
             a picture alone can hardly tell a large hand from a near one.
         length_std_mm: How sure that length is (one standard deviation).
@@ -84,19 +85,19 @@ def reconstruct(
     out: Out = Path("out/reconstruct"),
     hand: Path | None = None,
     refine: bool = False,
-    side: Side = "right",
+    side: Side | None = None,
     K: Path | None = None,
     fov: float | None = None,
     weights: Path | None = None,
 ) -> None:
-    """A 3D hand for every picture: overlay, mesh and STEM.json (docs/formats.md).
+    """The hands in every picture in 3D: overlay, mesh and STEM.json, STEM_2.json ... of each (docs/formats.md).
 
     Args:
-        pictures: Pictures that each show one hand, filling about half of the picture. Folders are searched.
+        pictures: Pictures of hands. Folders are searched.
         out: Folder for the results.
         hand: The person's hand, from `ownhand calibrate`. Without it the shape is guessed anew in every picture.
         refine: Fit the pose to the 2D keypoints as well: slower, and nearer to the picture.
-        side: Which hand the pictures show.
+        side: Take one hand of each picture, of this side. When not given, all hands that are found.
         K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text; or .json with the camera of each.
         fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
             the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
@@ -153,6 +154,7 @@ def synth(
     spread: float = 1.0,
     anyone: bool = False,
     holding: float = 0.3,
+    frames: bool = False,
     behind: Path | None = None,
     without: tuple[Group, ...] = (),
     workers: int = 2,
@@ -173,19 +175,25 @@ def synth(
         spread: By how much hands differ more in their proportions than people's do (at most 2), to train on.
         anyone: Draw children too, and unusual hands more often, instead of adults as a survey measured them.
         holding: Share of the pictures in which the hand holds something.
+        frames: Draw whole pictures with no hand, one or several instead, from which a detector learns.
         behind: Folder of your own pictures, to be seen behind half of the hands.
         without: What to make plain instead of rich, to find out what it is good for.
         workers: Processes.
         ray: Address of a Ray cluster that draws instead ("auto", HOST:PORT). Its machines must share the folder.
     """
+    from ownhand.synth.frames import FrameGenerator
     from ownhand.synth.generator import Generator
     from ownhand.synth.world import World
     from ownhand.synth.write import write
 
+    if frames and (clip or rig):
+        raise ValueError("expected frames, or clips and rigs of crops, got both")
+
     world = World(
         seed=seed, singles=pictures, clip=clip, rig=rig, spread=spread, anyone=anyone, holding=holding, without=without
     )
-    generator = Generator(world, size=size, behind=None if behind is None else str(behind))
+    kind = FrameGenerator if frames else Generator
+    generator = kind(world, size=size, behind=None if behind is None else str(behind))
     print(write(out, generator, people=people, workers=workers, ray=ray))
 
 
@@ -215,7 +223,7 @@ def benchmark(
 
 
 def train(
-    recipe: Annotated[Literal["tiny", "small", "paper", "systems"], tyro.conf.Positional],
+    recipe: Annotated[Literal["tiny", "small", "paper", "systems", "detector"], tyro.conf.Positional],
     /,
     *,
     data: tuple[Path, ...],
@@ -234,7 +242,8 @@ def train(
 
     Args:
         recipe: tiny (a minute), small (128 px, two CPU cores), paper (ResNet-50 at 224 px), systems (those that the
-            paper compares with, for `ownhand reproduce --systems`).
+            paper compares with, for `ownhand reproduce --systems`), detector (finds hands in whole pictures; learns
+            from `ownhand synth --frames`).
         data: Folders of shards to train on, from `ownhand synth`; synth:people=2400,singles=20,seed=0 for pictures
             drawn meanwhile (docs/training.md); dexycb:ROOT,part=train,hands=right for real hands (docs/data.md).
         val: Folders of shards with other people: the best weights, thresholds and error bars are chosen on them.

@@ -41,7 +41,7 @@ def calibrate_pictures(
     pictures: tuple[Path, ...],
     out: Path,
     *,
-    side: str,
+    side: str | None,
     length_mm: float | None,
     length_std_mm: float,
     method: str | None,
@@ -68,8 +68,8 @@ def calibrate_pictures(
         )
         count, source = len(known.shape), f"estimates from {pictures[0].name}"
     else:
-        views = _views(pictures, side, K, fov)
         pipeline = load(weights)
+        views = _hands(pipeline, pictures, side, K, fov)
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
         count, source = len(views), _camera_words(views)
     identity, evidence = found.identity, found.identity.evidence
@@ -77,7 +77,7 @@ def calibrate_pictures(
     provenance = {
         "software": f"ownhand {__version__}",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "side": side,
+        "side": side or "both",
         "camera": source,
         "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
     }
@@ -100,15 +100,15 @@ def reconstruct_pictures(
     *,
     hand: Path | None,
     refine: bool,
-    side: str,
+    side: str | None,
     K: Path | None,
     fov: float | None,
     weights: Path | None,
 ) -> None:
     """`ownhand reconstruct`. Raises ValueError with one sentence for input that cannot be used."""
     check_writable(out)
-    views = _views(pictures, side, K, fov)
     pipeline = load(weights)
+    views = _hands(pipeline, pictures, side, K, fov)
     identity = None if hand is None else load_identity(hand, pipeline.hand)
     missed = []
     for start in range(0, len(views), BATCH):
@@ -120,7 +120,8 @@ def reconstruct_pictures(
                 continue
             original = view if view.is_right else view.mirrored()
             write_reconstruction(out, original, found, pipeline, camera=view.camera_source)
-            print(f"{out / view.name}.json: {side} hand, confidence {found.confidence:.2f}")
+            which = "right" if found.is_right else "left"
+            print(f"{out / view.name}.json: {which} hand, confidence {found.confidence:.2f}")
     if len(missed) == len(views):
         raise NoHandError(f"expected pictures that show a hand, but none was recognised in {', '.join(missed)}")
     if K is None and fov is None and (guessed := [v for v in views if v.camera_source == assumed(DEFAULT_FOV)]):
@@ -230,6 +231,30 @@ def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandP
         return torch.tensor(content["shape"]), pose, bool(content["is_right"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected a file written by `ownhand reconstruct` ({error})") from None
+
+
+def _hands(
+    pipeline: Pipeline, pictures: tuple[Path, ...], side: str | None, K: Path | None, fov: float | None
+) -> list[View]:
+    """One view of each hand: of a given side, whose box is to be found, or of all that are found.
+
+    Raises:
+        NoHandError: No hand is found in any picture.
+    """
+    views = _views(pictures, side or "right", K, fov)
+    if side is not None:
+        return views
+    found = pipeline.find(views)
+    missed = [view.name for view in views if view.name not in {hand.name for hand in found}]
+    if not found:
+        raise NoHandError(f"expected pictures that show a hand, but none was found in {_some(missed)}")
+    if missed:
+        print(f"no hand found in {_some(missed)}", file=sys.stderr)
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float | None) -> list[View]:

@@ -15,13 +15,14 @@ from ownhand.experiments.benchmarks import open_benchmark
 from ownhand.experiments.measure import Plan, measure
 from ownhand.experiments.table import Table
 from ownhand.experiments.tables import PEOPLE
-from ownhand.experiments.training import has_networks, train_pipeline
+from ownhand.experiments.training import has_networks, train_detector, train_pipeline
 from ownhand.files import write_text
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.mano import load_mano
 from ownhand.hand.model import HandModel
 from ownhand.observations import LabelledPictures
 from ownhand.pipeline import load, shipped_weights
+from ownhand.recipes import DETECTOR
 from ownhand.settings import FILE
 
 EACH_PERSON = "each-person"
@@ -43,17 +44,12 @@ def train_and_tune(
     hands = _hands(mano)
     start = shipped_weights() if start == Path("shipped") else start
     with progress() as report:
-        results = train_pipeline(
-            recipe,
-            [source for source in data if not is_words(source)] + _real(data, hands),
-            _labelled(val, hands),
-            out,
-            hand=hands[0],
-            start=start,
-            report=report,
-            made_by=provenance(),
-            **options,
-        )
+        options |= {"hand": hands[0], "start": start, "report": report, "made_by": provenance()}
+        if recipe == DETECTOR.name:
+            results = train_detector(data, val, out, **options)
+        else:
+            pictures = [source for source in data if not is_words(source)] + _real(data, hands)
+            results = train_pipeline(recipe, pictures, _labelled(val, hands), out, **options)
     for name, result in results.items():
         best = result["best"] and ", ".join(f"{key} {value:.3f}" for key, value in result["best"]["metrics"].items())
         print(f"{name}: step {result['step']} of {result['steps']}" + (f", {best}" if best else ""))

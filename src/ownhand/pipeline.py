@@ -31,7 +31,8 @@ from ownhand.hand.limits import JointLimits
 from ownhand.hand.model import HandModel, HandPose, ShapedHand
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.hand.skeleton import upright_angle
-from ownhand.locate import Locator, WholePicture
+from ownhand.locate import FILE as DETECTOR
+from ownhand.locate import HandBox, HandFinder, Locator, WholePicture
 from ownhand.results import Reconstruction, Seen
 from ownhand.settings import Settings, load_settings
 from ownhand.structs import given, stack
@@ -69,6 +70,7 @@ class Pipeline:
         identity: Picture and shape -> pose.
         settings: What was chosen on validation people.
         priors: Errors of the poses of `baseline` and `identity`, and of the keypoints.
+        locator: Finds the hands; by default each picture is taken to show one, which about fills it.
     """
 
     def __init__(
@@ -80,15 +82,17 @@ class Pipeline:
         identity: FeatureEstimator,
         settings: Settings,
         priors: dict[str, PosePrior],
+        locator: Locator | None = None,
     ):
         self.hand, self.settings, self.priors = hand, settings, priors
+        self.locator = WholePicture() if locator is None else locator
         self.keypoints, self.baseline, self.identity = keypoints.eval(), baseline.eval(), identity.eval()
         for network in (keypoints, baseline, identity):
             network.to(memory_format=torch.channels_last)  # pyright: ignore  # a third faster on a CPU
 
     def changed(self, **parts: Any) -> Pipeline:
         """The same with other networks, settings or priors, by the names of the arguments."""
-        same = {name: getattr(self, name) for name in ("hand", "settings", "priors", *NETWORKS)}
+        same = {name: getattr(self, name) for name in ("hand", "settings", "priors", "locator", *NETWORKS)}
         return Pipeline(**same | parts)
 
     @torch.no_grad()
@@ -149,16 +153,35 @@ class Pipeline:
 
         return None if self.hand.axes is None else JointLimits.of(joint_limits(), self.hand.axes)
 
-    def crop(self, views: Sequence[View], locator: Locator | None = None) -> tuple[list[Crop], Seen]:
-        """Find the hand in each view, crop it, and crop it anew around its keypoints; then look.
+    def find(self, views: Sequence[View]) -> list[View]:
+        """Every hand in some pictures, left or right, as a view of its own with its `box`; a left one is mirrored.
+
+        The second hand of a picture and those after it are called NAME_2, NAME_3 ...
+        """
+        found = []
+        for view in views:
+            for number, box in enumerate(self.locator(view.image), start=1):
+                name = view.name if number == 1 else f"{view.name}_{number}"
+                one = replace(view, box=box, name=name)
+                found.append(one if box.is_right else one.mirrored())
+        return found
+
+    def crop(self, views: Sequence[View]) -> tuple[list[Crop], Seen]:
+        """Find the hand in each view, unless its box says where it is; crop it, and anew around its keypoints; look.
 
         Args:
-            views: Pictures of right hands.
-            locator: Where the hands are; by default each picture is taken to show one.
+            views: Pictures of right hands. Where hands of both sides are found, the best right one is taken.
         """
-        boxes = [(locator or WholePicture())(view.image)[0] for view in views]
+        found = [view.box or self._box(view) for view in views]
+        boxes = [box or WholePicture()(view.image)[0] for view, box in zip(views, found, strict=True)]
         first = self._keypoints(views, [box.crop(self.settings.size) for box in boxes])
-        return self.crop_around(views, first, smallest=[SMALLEST_HAND * box.side for box in boxes])
+        crops, seen = self.crop_around(views, first, smallest=[SMALLEST_HAND * box.side for box in boxes])
+        return crops, replace(seen, located=torch.tensor([box is not None for box in found]))
+
+    def _box(self, view: View) -> HandBox | None:
+        """The best hand of the view's side, else of the other: whoever says which side it is knows better."""
+        found = self.locator(view.image)
+        return next((box for box in found if box.is_right), found[0] if found else None)
 
     def crop_around(
         self, views: Sequence[View], keypoints: Float[Tensor, "views 21 2"], *, smallest: Sequence[float] | None = None
@@ -191,8 +214,9 @@ class Pipeline:
         )
 
     def has_hand(self, seen: Seen) -> Tensor:
-        """Whether the keypoints are sure enough that there is a hand at all."""
-        return seen.keypoint_confidence.mean(-1) >= self.settings.min_keypoint_confidence
+        """Whether there is a hand at all: the locator found one, and the keypoints are sure enough."""
+        sure = seen.keypoint_confidence.mean(-1) >= self.settings.min_keypoint_confidence
+        return sure if seen.located is None else sure & seen.located
 
     def calibrate(
         self, views: Sequence[View], *, anchor: Anchor | None = None, method: str | None = None
@@ -262,6 +286,7 @@ class Pipeline:
             error_model=self.settings.error_models.get(chosen),
             anchor=anchor,
             keypoints=keypoints,
+            R_cam_root=seen.pose.R_cam_root,
             names=names,
         )
 
@@ -363,7 +388,8 @@ def load(weights: str | Path | None = None, hand: HandModel | None = None) -> Pi
     networks = load_networks(folder, hand)
     settings = load_settings(folder)
     priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}
-    return Pipeline(hand=hand, settings=settings, priors=priors, **networks)
+    finder = HandFinder.load(folder) if (folder / f"{DETECTOR}.json").exists() else None
+    return Pipeline(hand=hand, settings=settings, priors=priors, locator=finder, **networks)
 
 
 def load_networks(folder: Path, hand: HandModel) -> dict[str, Any]:

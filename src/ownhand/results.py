@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ownhand.fit import FitResult
@@ -27,6 +27,7 @@ class Seen(TensorStruct):
         scores: The same by each of `confidence.TARGETS`.
         features: What the identity network makes its pose from.
         placement: Where the cameras stood, if several saw the hand at once.
+        located: Whether a locator found the hand; None if it was known where it is.
     """
 
     camera: Camera
@@ -38,6 +39,7 @@ class Seen(TensorStruct):
     scores: Float[Tensor, "*batch 2"]
     features: Float[Tensor, "*batch channels"]
     placement: Placement | None = None
+    located: Bool[Tensor, "*batch"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

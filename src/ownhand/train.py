@@ -27,10 +27,10 @@ from torch.utils.data import DataLoader
 
 from ownhand import checkpoints
 from ownhand.data.batches import Batches, hash_seed, in_order
-from ownhand.data.dataset import ShardDataset
+from ownhand.data.dataset import FrameDataset, ShardDataset
 from ownhand.data.pictures import JoinedPictures, Pictures
 from ownhand.data.sample import HandSample
-from ownhand.estimators.base import Estimator, FeatureEstimator
+from ownhand.estimators.base import FeatureEstimator, Network
 from ownhand.estimators.build import build, describe, load, save, with_confidence
 from ownhand.estimators.confidence import WithConfidence
 from ownhand.hand.builtin import open_hand
@@ -42,7 +42,7 @@ from ownhand.runtime import leave_signals_to_the_parent, precision_here, repeata
 from ownhand.synth.drawn import PREFIX, DrawnPictures
 
 PREPARED = 1000
-"""Hands that a network sees in `Estimator.prepare`."""
+"""Hands that a network sees in `Network.prepare`."""
 
 Source = str | Path | Pictures
 """Where pictures come from: see `run`."""
@@ -113,7 +113,8 @@ def run(
         precision=precision_here(recipe.precision, accelerator),  # pyright: ignore
     )
     fabric.launch()
-    pictures = _open(data, str(fabric.device) if fabric.device.type == "cuda" else "cpu")
+    frames = any(stage.estimator["kind"] == "detector" for stage in recipe.stages)
+    pictures = _open(data, str(fabric.device) if fabric.device.type == "cuda" else "cpu", frames)
     if workers is None:
         drawers = -(-(os.cpu_count() or 1) // processes)
         workers = drawers if not isinstance(pictures, ShardDataset) else 1 if fabric.device.type == "cpu" else 4
@@ -121,7 +122,7 @@ def run(
         fabric=fabric,
         hand=(open_hand() if hand is None else hand).to(fabric.device),
         data=pictures,
-        val=_open(val, "cpu") if val else None,
+        val=_open(val, "cpu", frames) if val else None,
         out=Path(out),
         start=None if start is None else Path(start),
         seed=seed,
@@ -157,12 +158,14 @@ class _Task:
     made_by: dict[str, Any]
 
 
-def _open(sources: Sequence[Source], device: str) -> Pictures:
-    """Pictures, folders of shards, and pictures to be drawn on a device, as one data set."""
+def _open(sources: Sequence[Source], device: str, frames: bool) -> Pictures:
+    """Pictures, folders of shards (of whole frames for a detector), and pictures to be drawn, as one data set."""
     opened = [source for source in sources if not isinstance(source, (str, Path))]
     words = [source for source in sources if isinstance(source, (str, Path))]
     folders = [source for source in words if not str(source).startswith(PREFIX)]
-    stored = [ShardDataset(*folders)] if folders or not sources else []
+    stored = [FrameDataset(*folders) if frames else ShardDataset(*folders)] if folders or not sources else []
+    if frames and (len(words) > len(folders) or opened):
+        raise ValueError("expected folders of `ownhand synth --frames` to teach a detector")
     drawn = [DrawnPictures.from_words(str(source)).on(device) for source in words if source not in folders]
     parts: list[Pictures] = [*opened, *stored, *drawn]
     return JoinedPictures(*parts) if len(parts) > 1 else parts[0]
@@ -285,10 +288,11 @@ def _forerunners(stage: Stage, task: _Task) -> list[Path]:
     if task.start is None or (here and here.with_suffix(".json").exists()):
         return [here] if here else []
     names = ["keypoints", "confidence"]  # the latter holds a baseline
-    return [task.start / name for name in (reversed(names) if stage.estimator["kind"] == "keypoints" else names)]
+    seeks = stage.estimator["kind"] in ("keypoints", "detector")
+    return [task.start / name for name in (reversed(names) if seeks else names)]
 
 
-def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Estimator:
+def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Network:
     """The stage's network before its first step.
 
     Raises:
@@ -302,7 +306,7 @@ def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Estimato
         network.config = replace(network.config, target=config["target"])
         return network
     network = build(config, task.hand)
-    if type(network).prepare is not Estimator.prepare:
+    if type(network).prepare is not Network.prepare:
         count = min(len(task.data), PREPARED)
         known = task.data.only(()).load((torch.arange(count) * len(task.data) // count).tolist())
         network.prepare(known.joints, known.shape)
@@ -311,7 +315,7 @@ def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Estimato
     return network
 
 
-def _start_from(network: Estimator, source: Estimator, path: Path) -> None:
+def _start_from(network: Network, source: Network, path: Path) -> None:
     """Copy all weights that fit. One network's own decoder is another's auxiliary one."""
     theirs, ours = source.state_dict(), network.state_dict()
     for name, tensor in ours.items():
@@ -325,7 +329,7 @@ def _start_from(network: Estimator, source: Estimator, path: Path) -> None:
     network.load_state_dict(ours)
 
 
-def _optimizer(stage: Stage, network: Estimator) -> torch.optim.Optimizer:
+def _optimizer(stage: Stage, network: Network) -> torch.optim.Optimizer:
     parameters = [p for p in network.parameters() if p.requires_grad]
     if stage.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=stage.lr, fused=True)
@@ -334,7 +338,7 @@ def _optimizer(stage: Stage, network: Estimator) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=stage.lr, weight_decay=stage.weight_decay, fused=True)
 
 
-def _train_mode(network: Estimator, stage: Stage) -> None:
+def _train_mode(network: Network, stage: Stage) -> None:
     network.train()
     if stage.freeze_statistics:
         for module in network.modules():

@@ -16,6 +16,7 @@ from ownhand.calibrate import (
     KnownPerson,
     Method,
     WeightMap,
+    alike,
     choose_weight_map,
     combined,
     fit_error_model,
@@ -62,6 +63,7 @@ def tune(
             metrics=shape_metric(hand, person.seen.pose.R_parent_joint),
             confidence=person.seen.confidence,
             keypoints=pipeline.keypoint_likelihood(person.seen),
+            together=alike(person.seen.pose.R_cam_root, person.seen.pose.R_parent_joint),
         )
         for _, person in observations.people()
     ]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ownhand.data.photos import PhotoError, read_focal, read_photo
 from ownhand.geometry.camera import Camera, Placement
+from ownhand.locate import HandBox
 from ownhand.structs import stack
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -32,6 +33,7 @@ class View:
         camera_source: How the intrinsics are known, in words.
         placement: Where the camera stood, if it is one of several that saw the hand at once; of the mirrored world, if
             the picture was mirrored.
+        box: Where the hand is in `image`; None if it has to be found.
     """
 
     image: Float[Tensor, "3 h w"]
@@ -40,6 +42,7 @@ class View:
     name: str = "picture"
     camera_source: str = "given intrinsics"
     placement: Placement | None = None
+    box: HandBox | None = None
 
     @classmethod
     def of(
@@ -81,7 +84,9 @@ class View:
         if placement is not None:
             R, t = flip @ placement.R_cam_world @ flip, flip @ placement.t_cam_world
             placement = replace(placement, R_cam_world=R, t_cam_world=t)
-        return replace(self, image=self.image.flip(-1), camera=camera, is_right=not self.is_right, placement=placement)
+        box = None if self.box is None else self.box.mirrored(self.camera.size[1])
+        same = {"camera": camera, "is_right": not self.is_right, "placement": placement, "box": box}
+        return replace(self, image=self.image.flip(-1), **same)
 
 
 def assumed(fov: float) -> str:

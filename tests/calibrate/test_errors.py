@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import jaxtyping
 import pytest
+import roma
 import torch
 from toy import random_pose, toy_hand
 
@@ -13,6 +14,7 @@ from ownhand.calibrate import (
     ErrorModel,
     KnownPerson,
     WeightMap,
+    alike,
     calibrate,
     choose_weight_map,
     coverage,
@@ -21,6 +23,7 @@ from ownhand.calibrate import (
     standardised,
     update,
 )
+from ownhand.calibrate.weights import independent_pictures, spread_evenly
 from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import CAUTION, ShapeLikelihood
 from ownhand.hand.measure import length_mm
@@ -256,11 +259,15 @@ def test_anchor_and_error_model_live_in_the_file_when_pictures_are_added(tmp_pat
     person, anchor = people(1, seed=9)[0], Anchor(length_mm=190.0)
     arguments = dict(method=method, error_model=errors, anchor=anchor)
     R, shapes, scores, said = ROTATIONS[:20], person.shapes, person.confidence, person.keypoints
-    batch = calibrate(MODEL, R, shapes, scores, keypoints=said, **arguments).identity
-    first = calibrate(MODEL, R[:7], shapes[:7], scores[:7], keypoints=said[:7], **arguments).identity
+    turned = random_pose(20, seed=4).R_cam_root
+    batch = calibrate(MODEL, R, shapes, scores, keypoints=said, R_cam_root=turned, **arguments).identity
+    first = calibrate(
+        MODEL, R[:7], shapes[:7], scores[:7], keypoints=said[:7], R_cam_root=turned[:7], **arguments
+    ).identity
     save_identity(first, tmp_path / "me.hand")
     back = load_identity(tmp_path / "me.hand")
-    online = update(back, MODEL, R[7:], shapes[7:], scores[7:], keypoints=said[7:]).identity
+    more = {"keypoints": said[7:], "R_cam_root": turned[7:]}
+    online = update(back, MODEL, R[7:], shapes[7:], scores[7:], **more).identity
     torch.testing.assert_close(online.shape, batch.shape, atol=1e-9, rtol=0)
     torch.testing.assert_close(online.covariance, batch.covariance, atol=1e-9, rtol=0)
     assert torch.linalg.eigvalsh(online.covariance).min() > 0
@@ -300,3 +307,63 @@ def test_calibrations_of_one_size_leave_the_whole_error_to_the_person():
     errors = ErrorModel.fit(truth, truth + error, torch.full((200,), 5.0), method="paper", model_id="toy")
     assert not errors.picture.any()
     torch.testing.assert_close(errors.person.diag().sqrt(), torch.tensor([1.0, 2.0, 3.0]).double(), rtol=0.2, atol=0)
+
+
+def clip(n: int, person: KnownPerson, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """One picture of a person again and again: wrist and joints hardly move, and the error is the same."""
+    g = torch.Generator().manual_seed(seed)
+    shake = roma.rotvec_to_rotmat(0.02 * torch.randn(n, 16, 3, generator=g))
+    R = ROTATIONS[:1].expand(n, 15, 3, 3) @ shake[:, 1:]
+    return shake[:, 0], R, person.shapes[:1].expand(n, 10)
+
+
+@pytest.mark.parametrize("method", ["bayes", "joint"])
+def test_frames_of_a_clip_count_as_one_picture(method):
+    model = fit_error_model(people(60, seed=1), model_id=MODEL.id, method=method)
+    before, after, one = [], [], []
+    for k, person in enumerate(people(100, seed=2)):
+        turned, R, shapes = clip(30, person, k)
+        said = person.keypoints[:1][torch.zeros(30, dtype=torch.long)]
+        options = {"method": method, "error_model": model, "keypoints": said}
+        for errors, R_cam_root in ((before, None), (after, turned)):
+            found = calibrate(MODEL, R, shapes, R_cam_root=R_cam_root, **options).identity
+            errors.append(standardised(found.shape - person.truth, found.covariance).square().mean())
+        options |= {"keypoints": said[:1]}
+        alone = calibrate(MODEL, R[:1], shapes[:1], R_cam_root=turned[:1], **options).identity
+        one.append((alone.shape - found.shape).norm() / alone.shape.norm())
+    assert torch.stack(before).mean() > 1.5
+    assert 0.8 < torch.stack(after).mean() < 1.25
+    assert torch.stack(one).median() < 0.05
+
+
+def test_the_more_two_pictures_differ_the_less_their_errors_go_together():
+    angle = torch.tensor([0.0, 0.1, 0.5, 1.0, 2.0, 3.0])
+    R = roma.rotvec_to_rotmat(torch.stack([angle, 0 * angle, 0 * angle], -1))
+    still = torch.eye(3).expand(6, 15, 3, 3)
+    for together in (alike(R, still), alike(torch.eye(3).expand(6, 3, 3), R[:, None].expand(6, 15, 3, 3))):
+        torch.testing.assert_close(together, together.mT)
+        assert (together.diagonal() == 1).all()
+        assert (together[0].diff() < 0).all()
+        assert together[0, -1] < 1e-4
+        assert torch.linalg.eigvalsh(together).min() > -1e-9
+
+
+def test_pictures_that_are_not_alike_count_as_before():
+    person = people(1)[0]
+    model = fit_error_model(people(60, seed=1), model_id=MODEL.id, method="joint")
+    poses = random_pose(20)
+    shapes = person.shapes
+    options = {"method": "joint", "error_model": model, "keypoints": person.keypoints}
+    anyhow = calibrate(MODEL, poses.R_parent_joint, shapes, **options).identity
+    asked = calibrate(MODEL, poses.R_parent_joint, shapes, R_cam_root=poses.R_cam_root, **options).identity
+    assert (anyhow.shape - asked.shape).abs().max() < 0.05 * anyhow.shape.abs().max()
+
+
+def test_weights_of_copies_are_shared_and_their_number_is_one():
+    together = torch.zeros(5, 5, dtype=torch.float64)
+    together[:4, :4] = together[4, 4] = 1
+    weights = torch.full((5,), 0.2, dtype=torch.float64)
+    spread = spread_evenly(weights, together)
+    torch.testing.assert_close(spread, torch.tensor([0.125] * 4 + [0.5], dtype=torch.float64))
+    assert float(independent_pictures(spread, together)) == pytest.approx(2)
+    assert float(independent_pictures(weights, None)) == pytest.approx(5)

@@ -4,7 +4,7 @@ from ownhand.calibrate.calibration import Calibration, Method, calibrate, combin
 from ownhand.calibrate.errors import Anchor, ErrorModel, coverage, standardised
 from ownhand.calibrate.metric import mesh_jacobian, shape_metric
 from ownhand.calibrate.validation import KnownPerson, choose_weight_map, combined, fit_error_model
-from ownhand.calibrate.weights import WeightMap, weight_map_candidates
+from ownhand.calibrate.weights import WeightMap, alike, weight_map_candidates
 
 __all__ = [
     "Anchor",
@@ -13,6 +13,7 @@ __all__ = [
     "KnownPerson",
     "Method",
     "WeightMap",
+    "alike",
     "calibrate",
     "choose_weight_map",
     "combine",

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.calibrate.errors import Anchor, ErrorModel
 from ownhand.calibrate.metric import shape_metric
-from ownhand.calibrate.weights import WeightMap
+from ownhand.calibrate.weights import WeightMap, alike, independent_pictures, spread_evenly
 from ownhand.geometry.median import geometric_median
 from ownhand.hand.identity import Evidence, Identity, ShapeLikelihood
 from ownhand.hand.model import HandModel
@@ -97,6 +98,7 @@ def calibrate(
     error_model: ErrorModel | None = None,
     anchor: Anchor | None = None,
     keypoints: ShapeLikelihood | None = None,
+    R_cam_root: Float[Tensor, "pictures 3 3"] | None = None,
     names: Sequence[str] = (),
 ) -> Calibration:
     """Find the one shape that fits all pictures of a person.
@@ -121,6 +123,8 @@ def calibrate(
         error_model: Fitted on people of known shape, for this method; gives the covariance.
         anchor: A measured hand length; needs an error model.
         keypoints: What each picture's keypoints say: `fit.shape_likelihood` for `joint`, `fit.fit_shape` for `fit`.
+        R_cam_root: How the hand is turned before each camera. Pictures of much the same pose from much the same side,
+            as neighbouring frames of a clip are, then count as one (`alike`); None: all count as independent.
         names: File names or hashes of the pictures, to be kept with the evidence.
 
     Raises:
@@ -134,7 +138,7 @@ def calibrate(
         error_model=error_model,
         anchor=anchor,
     )
-    evidence = _seen(model, R_parent_joint, shapes, confidence, keypoints, names)
+    evidence = _seen(model, R_parent_joint, shapes, confidence, keypoints, R_cam_root, names)
     return _solved(model, settings, **evidence)
 
 
@@ -146,6 +150,7 @@ def update(
     confidence: Float[Tensor, "pictures"] | None = None,
     *,
     keypoints: ShapeLikelihood | None = None,
+    R_cam_root: Float[Tensor, "pictures 3 3"] | None = None,
     names: Sequence[str] = (),
 ) -> Calibration:
     """Add pictures to a calibrated identity; the earlier ones are not needed. Equals calibrating from all of them.
@@ -157,6 +162,7 @@ def update(
         shapes: Shape coefficients found in the new pictures.
         confidence: Needed if and only if the earlier pictures had one.
         keypoints: Likewise.
+        R_cam_root: Likewise.
         names: Of the new pictures.
 
     Raises:
@@ -166,10 +172,14 @@ def update(
     old = identity.evidence
     if old is None:
         raise ValueError("this identity holds no evidence, so no pictures can be added to it")
-    if (old.confidence is None) != (confidence is None) or (old.keypoints is None) != (keypoints is None):
-        what = "confidence" if (old.confidence is None) != (confidence is None) else "keypoints"
-        raise ValueError(f"expected {what} for all pictures or for none: the earlier and the new ones differ")
-    new = _seen(model, R_parent_joint, shapes, confidence, keypoints, names)
+    for what, earlier, later in (
+        ("confidence", old.confidence, confidence),
+        ("keypoints", old.keypoints, keypoints),
+        ("R_cam_root", old.poses, R_cam_root),
+    ):
+        if (earlier is None) != (later is None):
+            raise ValueError(f"expected {what} for all pictures or for none: the earlier and the new ones differ")
+    new = _seen(model, R_parent_joint, shapes, confidence, keypoints, R_cam_root, names)
     if old.names or new["names"]:
         names = (*(old.names or ("",) * len(old.shapes)), *(new["names"] or ("",) * len(shapes)))
     return _solved(
@@ -179,6 +189,7 @@ def update(
         metrics=torch.cat([old.metrics, new["metrics"]]),
         confidence=None if old.confidence is None else torch.cat([old.confidence, new["confidence"]]),
         keypoints=None if old.keypoints is None else concatenate([old.keypoints, new["keypoints"]]),
+        poses=None if old.poses is None else torch.cat([old.poses, new["poses"]]),
         names=tuple(names),
     )
 
@@ -190,8 +201,14 @@ def picture_weights(
     method: Method = "paper",
     weight_map: WeightMap | None = None,
     top_k: int = 5,
+    together: Float[Tensor, "pictures pictures"] | None = None,
 ) -> Float[Tensor, "pictures"]:
-    """How much each picture counts; arguments as in `calibrate`. Float64, sum 1."""
+    """How much each picture counts; arguments as in `calibrate`. Float64, sum 1.
+
+    For `bayes` and `joint`, pictures whose errors go `together` (`alike`) share their weight.
+    """
+    if together is not None and method in ("bayes", "joint"):
+        return spread_evenly(picture_weights(pictures, confidence, method=method, weight_map=weight_map), together)
     if confidence is None:
         if method == "top-k":
             raise ValueError('the method "top-k" needs the confidence of each picture')
@@ -261,6 +278,7 @@ def _seen(
     shapes: Tensor,
     confidence: Tensor | None,
     keypoints: ShapeLikelihood | None,
+    R_cam_root: Tensor | None,
     names: Sequence[str],
 ) -> Any:
     """What the pictures say, checked, in float64."""
@@ -280,19 +298,24 @@ def _seen(
     for name, values in (
         ("shapes", shapes),
         ("rotations", R),
+        ("rotations of the wrist", R_cam_root),
         ("confidence", confidence),
         ("precision of keypoints", None if keypoints is None else keypoints.precision),
         ("information of keypoints", None if keypoints is None else keypoints.information),
     ):
         if values is not None and not values.isfinite().all():
             raise ValueError(f"expected finite {name}, got NaN or infinity")
-    if ((R.mT @ R - torch.eye(3).to(R)).abs() > 1e-3).any():
+    if R_cam_root is not None and R_cam_root.shape != (k, 3, 3):
+        raise ValueError(f"expected how the hands of {k} pictures are turned, got {tuple(R_cam_root.shape)}")
+    rotations = R if R_cam_root is None else torch.cat([R_cam_root[:, None], R], 1)
+    if ((rotations.mT @ rotations - torch.eye(3).to(R)).abs() > 1e-3).any():
         raise ValueError("expected rotation matrices, got some that are not orthogonal")
     return {
         "shapes": shapes.detach().double(),
         "metrics": shape_metric(model, R.detach()),
         "confidence": None if confidence is None else confidence.detach().double(),
         "keypoints": None if keypoints is None else keypoints.to(torch.float64),
+        "poses": None if R_cam_root is None else roma.rotmat_to_rotvec(rotations.detach().double()),
         "names": tuple(names),
     }
 
@@ -305,11 +328,21 @@ def _solved(
     metrics: Tensor,
     confidence: Tensor | None,
     keypoints: ShapeLikelihood | None,
+    poses: Tensor | None,
     names: tuple[str, ...],
 ) -> Calibration:
     settings.check(model)
+    together = None
+    if poses is not None:
+        R = roma.rotvec_to_rotmat(poses)
+        together = alike(R[:, 0], R[:, 1:])
     weights = picture_weights(
-        len(shapes), confidence, method=settings.method, weight_map=settings.weight_map, top_k=settings.top_k
+        len(shapes),
+        confidence,
+        method=settings.method,
+        weight_map=settings.weight_map,
+        top_k=settings.top_k,
+        together=together,
     ).to(shapes)
     if settings.method == "fit":
         shape, covariance = given(keypoints, 'for the method "fit" what the keypoints of each picture say').posterior()
@@ -319,7 +352,7 @@ def _solved(
         covariance = None
     e = shape - shapes
     residual_mm = (e * (metrics @ e[..., None])[..., 0]).sum(-1).clamp_min(0).sqrt() * 1000
-    k_effective = 1 / weights.square().sum().item()
+    k_effective = independent_pictures(weights, together).item()
     if settings.error_model is not None:
         if settings.method in ("bayes", "joint"):
             shape, covariance = settings.error_model.posterior(
@@ -336,6 +369,7 @@ def _solved(
         residual_mm=residual_mm,
         confidence=confidence,
         keypoints=keypoints,
+        poses=poses,
         names=names,
         settings=settings.to_dict(),
     )

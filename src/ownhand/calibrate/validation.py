@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ownhand.calibrate.calibration import Method, combine, observed, picture_weights
 from ownhand.calibrate.errors import ErrorModel
-from ownhand.calibrate.weights import WeightMap, weight_map_candidates
+from ownhand.calibrate.weights import WeightMap, independent_pictures, weight_map_candidates
 from ownhand.hand.identity import ShapeLikelihood
 
 
@@ -25,6 +25,7 @@ class KnownPerson:
         metrics: `shape_metric` of the pose found in each picture [m^2].
         confidence: Score of each picture.
         keypoints: What the keypoints of each picture say.
+        together: How much the errors of the pictures go together (`alike`).
     """
 
     truth: Float[Tensor, "shapes"]
@@ -32,6 +33,7 @@ class KnownPerson:
     metrics: Float[Tensor, "pictures shapes shapes"]
     confidence: Float[Tensor, "pictures"] | None = None
     keypoints: ShapeLikelihood | None = None
+    together: Float[Tensor, "pictures pictures"] | None = None
 
 
 def choose_weight_map(
@@ -126,7 +128,10 @@ def combined(
 ) -> tuple[Float[Tensor, "observed"], Float[Tensor, ""]]:
     """What some pictures of a person say, combined, and as how many they count."""
     confidence = None if person.confidence is None else person.confidence[some]
-    weights = picture_weights(len(some), confidence, method=method, weight_map=weight_map, top_k=top_k)
+    together = None if person.together is None else person.together[some][:, some]
+    weights = picture_weights(
+        len(some), confidence, method=method, weight_map=weight_map, top_k=top_k, together=together
+    )
     shape, _ = combine(person.shapes[some].double(), person.metrics[some], weights, method)
     keypoints = None if person.keypoints is None else person.keypoints[some]
-    return observed(shape, keypoints, weights, method), 1 / weights.square().sum()
+    return observed(shape, keypoints, weights, method), independent_pictures(weights, together)

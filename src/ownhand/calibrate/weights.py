@@ -10,6 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+TURNED, BENT = 0.55, 0.45
+"""How far the hand is turned before the camera, and its joints are bent (root mean square), for errors of two pictures
+to be about independent [rad]: correlations of the baseline's errors on frames of clips (docs/lab.md)."""
+
 Kind = Literal["uniform", "softmax", "sigmoid", "rank"]
 
 
@@ -71,3 +75,43 @@ def weight_map_candidates(scores: Float[Tensor, "n"]) -> list[WeightMap]:
         candidates.append(WeightMap(kind="sigmoid", temperature=factor * spread, centre=centre))
         candidates.append(WeightMap(kind="rank", temperature=factor))
     return candidates
+
+
+def alike(
+    R_cam_root: Float[Tensor, "pictures 3 3"], R_parent_joint: Float[Tensor, "pictures 15 3 3"]
+) -> Float[Tensor, "pictures pictures"]:
+    """How much the errors of two pictures of one person go together: 1 for the same pose seen from the same side.
+
+    Neighbouring frames of a clip are wrong in the same way, and twenty of them tell little more than one.
+    """
+
+    def squared_angles(R: Float[Tensor, "pictures joints 3 3"]) -> Float[Tensor, "pictures pictures joints"]:
+        trace = torch.einsum("pjab,qjab->pqj", R, R)
+        return ((trace - 1) / 2).clamp(-1, 1).acos().square()
+
+    turned = squared_angles(R_cam_root.double()[:, None])[..., 0] / TURNED**2
+    bent = squared_angles(R_parent_joint.double()).mean(-1) / BENT**2
+    same = torch.exp(-(turned + bent) / 2)
+    return same.fill_diagonal_(1.0)
+
+
+def independent_pictures(
+    weights: Float[Tensor, "pictures"], together: Float[Tensor, "pictures pictures"] | None
+) -> Float[Tensor, ""]:
+    """As how many pictures with independent errors some pictures count: 1 / w' K w, at most their number.
+
+    Args:
+        weights: Of the pictures, summing to 1.
+        together: K, how much their errors go together (`alike`); None if they do not at all.
+    """
+    return 1 / (weights.square().sum() if together is None else weights @ together.to(weights) @ weights)
+
+
+def spread_evenly(
+    weights: Float[Tensor, "pictures"], together: Float[Tensor, "pictures pictures"] | None
+) -> Float[Tensor, "pictures"]:
+    """The weights, with those of pictures that say the same divided among them; they sum to 1."""
+    if together is None:
+        return weights
+    shared = weights / together.to(weights).sum(-1)
+    return shared / shared.sum()

@@ -10,6 +10,7 @@ import io
 import math
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,9 +19,12 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
+from ownhand.data.frame import HandFrame
 from ownhand.data.sample import HandSample
 from ownhand.geometry.crops import Crop, rotation
 from ownhand.hand.skeleton import upright_angle
+
+S = TypeVar("S", HandSample, HandFrame)
 
 DRAWS = 40
 """Uniform random numbers that one picture takes."""
@@ -45,6 +49,8 @@ class Augmentation:
         box: Instead of the whole picture, show the square around the keypoints; range of its side relative to the
             larger side of their box (log-uniform). Then `scale` does not count.
         shift: Displacement in x and y, up to this share of the side either way.
+        mirror: Probability that a whole frame is mirrored, and right hands become left ones. The part of a frame that
+            `scale` chooses may lie anywhere in it; `upright`, `box`, `shift` and `patches` do not count there.
         brightness: Added to all channels, up to this either way.
         contrast: Range of the factor about the picture's mean brightness.
         saturation: Range of the factor about each pixel's brightness.
@@ -64,6 +70,7 @@ class Augmentation:
     scale: tuple[float, float] = (1.0, 1.0)
     box: tuple[float, float] | None = None
     shift: float = 0.0
+    mirror: float = 0.0
     brightness: float = 0.0
     contrast: tuple[float, float] = (1.0, 1.0)
     saturation: tuple[float, float] = (1.0, 1.0)
@@ -88,7 +95,7 @@ def draw(seed: int, epochs: list[int], indices: list[int]) -> Float[Tensor, "bat
     return torch.from_numpy(np.stack(rows))
 
 
-def augment(sample: HandSample, config: Augmentation, draws: Float[Tensor, "batch draws"]) -> HandSample:
+def augment(sample: S, config: Augmentation, draws: Float[Tensor, "batch draws"]) -> S:
     """Change a batch of pictures, and all labels with them.
 
     Args:
@@ -98,8 +105,11 @@ def augment(sample: HandSample, config: Augmentation, draws: Float[Tensor, "batc
     """
     uniform = iter(draws.unbind(-1))
     moves = torch.stack([*(next(uniform) for _ in range(4)), draws[:, -1]], -1)
-    sample = _move(sample, config, moves)
-    sample = _hide(sample, config, torch.stack([next(uniform) for _ in range(17)], -1))
+    patches = torch.stack([next(uniform) for _ in range(17)], -1)
+    if isinstance(sample, HandFrame):
+        sample = _move_frame(sample, config, moves)
+    else:
+        sample = _hide(_move(sample, config, moves), config, patches)
     image = _recolour(sample.image, config, torch.stack([next(uniform) for _ in range(8)], -1))
     image = _blur(image, config, next(uniform), next(uniform))
     image = _compress(image, config, next(uniform), next(uniform))
@@ -160,6 +170,33 @@ def _move(sample: HandSample, config: Augmentation, uniform: Float[Tensor, "batc
         taken=None,
         pose=pose,
         **maps,
+    )
+
+
+def _move_frame(frame: HandFrame, config: Augmentation, uniform: Float[Tensor, "batch 5"]) -> HandFrame:
+    """Mirror, turn, and show a part of any place, or more than there is."""
+    turn, grow, x, y, mirror = uniform.unbind(-1)
+    height, width = frame.image.shape[-2:]
+    longer = max(height, width)
+    size = longer if config.size is None else config.size
+    flipped = mirror < config.mirror
+    image = frame.image.where(~flipped[:, None, None, None], frame.image.flip(-1))
+    keypoints = frame.keypoints.where(
+        ~flipped[:, None, None, None], frame.keypoints.new_tensor([width, 0]) + frame.keypoints * torch.tensor([-1, 1])
+    )
+    angle = _between(-1.0, 1.0, turn) * math.radians(config.angle_deg)
+    side = longer / _between(math.log(config.scale[0]), math.log(config.scale[1]), grow).exp()
+    place = torch.stack([_between(-0.5, 0.5, u) for u in (x, y)], -1)
+    centre = torch.tensor([width / 2, height / 2]) + place * (longer - side).abs()[:, None]
+    crop = Crop.square(centre, side, size, angle)
+    moved = crop.keypoints(keypoints.flatten(1, 2)).view_as(keypoints)
+    inside = ((moved >= 0) & (moved < size)).all(-1)
+    return HandFrame(
+        image=crop.image(image, padding="border", shrink=1),
+        present=frame.present & inside.any(-1),
+        keypoints=moved,
+        visible=frame.visible & inside,
+        is_right=frame.is_right ^ flipped[:, None],
     )
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from ownhand.data.frame import HandFrame
 from ownhand.data.pictures import FIELDS, check_fields
 from ownhand.data.sample import SINGLE, HandSample, Taken
 from ownhand.data.shards import FILES, finished_shards, shard_path
@@ -50,6 +51,8 @@ class ShardDataset:
     """
 
     blocks = None
+    whole = False
+    """Whether the pictures are whole frames with any number of hands, instead of crops of one."""
 
     def __init__(self, *folders: str | Path, fields: Sequence[str] = FIELDS) -> None:
         """Open folders that `ShardWriter` or `write_shard` filled.
@@ -91,6 +94,9 @@ class ShardDataset:
 
     def _open(self, folder: Path, number: int) -> dict[str, np.ndarray]:
         table, checksum = read_index(folder, number)
+        if ("present" in table.column_names) != self.whole:
+            what = ("crops of one hand", "whole frames with any number of hands")
+            raise ValueError(f"expected {what[self.whole]}, but {folder} holds {what[not self.whole]}")
         self._paths.append(shard_path(folder, number))
         self._checksums.append(checksum)
         return {name: _array(table.column(name).combine_chunks()) for name in table.column_names}
@@ -187,6 +193,26 @@ class ShardDataset:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_maps": {}}
+
+
+class FrameDataset(ShardDataset):
+    """Stored whole frames with any number of hands, as `FrameGenerator` draws them."""
+
+    whole = True
+
+    def load(self, indices: Sequence[int]) -> HandFrame:  # pyright: ignore  # not samples of one hand each
+        """Several frames as one batch. Raises ValueError if one is damaged."""
+        rows = torch.as_tensor(indices, dtype=torch.long)
+        images = np.stack([self._decoded("image", int(i)) for i in rows])
+        found = {name: self._columns[name][rows] for name in ("present", "keypoints", "visible", "is_right")}
+        hands = found["present"].shape[-1]
+        return HandFrame(
+            image=torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255,
+            present=found["present"],
+            keypoints=found["keypoints"].unflatten(-1, (hands, 21, 2)),
+            visible=found["visible"].unflatten(-1, (hands, 21)),
+            is_right=found["is_right"],
+        )
 
 
 def _chosen(columns: Mapping[str, Any], fields: Sequence[str]) -> list[str]:

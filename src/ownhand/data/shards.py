@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from torch import Tensor
 
+from ownhand.data.frame import HandFrame
 from ownhand.data.sample import HandSample
 
 VERSION = 1
@@ -52,7 +53,9 @@ def remove_shard(folder: str | Path, number: int) -> None:
         shard_path(Path(folder), number, ending).unlink(missing_ok=True)
 
 
-def write_shard(folder: str | Path, number: int, samples: Iterable[HandSample], *, quality: int | None = 95) -> int:
+def write_shard(
+    folder: str | Path, number: int, samples: Iterable[HandSample | HandFrame], *, quality: int | None = 95
+) -> int:
     """Write one shard, unless it is there already. Processes may write different shards of one folder at once.
 
     Args:
@@ -110,7 +113,7 @@ class ShardWriter:
         self._next = numbers[-1] + 1 if numbers else 0
         self._shard: _Shard | None = None
 
-    def add(self, sample: HandSample) -> None:
+    def add(self, sample: HandSample | HandFrame) -> None:
         """Append one picture (no batch axes)."""
         if self._shard is None:
             self._shard = _Shard(self._folder, self._next, self._quality)
@@ -162,7 +165,7 @@ class _Shard:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, sample: HandSample) -> None:
+    def add(self, sample: HandSample | HandFrame) -> None:
         if sample.batch_shape:
             raise ValueError(f"a shard takes one picture at a time, got a batch of shape {tuple(sample.batch_shape)}")
         row = _numbers(sample)
@@ -201,10 +204,13 @@ class _Shard:
             tmp.unlink(missing_ok=True)
 
 
-def _numbers(sample: HandSample) -> dict[str, Tensor | int]:
+def _numbers(sample: HandSample | HandFrame) -> dict[str, Tensor | int]:
     """The numeric labels that the sample has, by column."""
-    pose = sample.pose
     height, width = sample.image.shape[-2:]
+    if isinstance(sample, HandFrame):
+        numbers = {field.name: getattr(sample, field.name) for field in fields(sample) if field.name != "image"}
+        return {"height": height, "width": width} | numbers
+    pose = sample.pose
     if tuple(sample.camera.size) != (height, width):
         raise ValueError(f"expected a picture of the camera's size {sample.camera.size}, got {(height, width)}")
     columns = {
@@ -237,7 +243,7 @@ def _column(values: list) -> pa.Array:
     return array if stacked.ndim == 1 else pa.FixedSizeListArray.from_arrays(array, flat.shape[1])
 
 
-def _encoded(sample: HandSample, quality: int | None) -> Iterator[tuple[str, str, bytes]]:
+def _encoded(sample: HandSample | HandFrame, quality: int | None) -> Iterator[tuple[str, str, bytes]]:
     """The sample's files: column name, ending, bytes."""
     rgb = (sample.image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     picture = Image.fromarray(np.ascontiguousarray(rgb))
@@ -245,6 +251,8 @@ def _encoded(sample: HandSample, quality: int | None) -> Iterator[tuple[str, str
         yield "image", "png", _saved(picture, "PNG", compress_level=6)
     else:
         yield "image", "jpg", _saved(picture, "JPEG", quality=quality, subsampling=0)
+    if isinstance(sample, HandFrame):
+        return
     if sample.labels is not None:
         yield "labels", "labels.png", _saved(Image.fromarray(sample.labels.cpu().numpy()), "PNG", compress_level=2)
     if sample.depth is not None:

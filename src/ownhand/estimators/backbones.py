@@ -33,6 +33,7 @@ def _hrnet(width: int) -> dict[str, Any]:
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "resnet-tiny": _resnet("basic", [1, 1, 1, 1], [8, 16, 32, 64]),
+    "resnet-16-narrow": _resnet("basic", [2, 2, 2, 1], [32, 64, 160, 256]),
     "resnet-18-half": _resnet("basic", [2, 2, 2, 2], [32, 64, 128, 256]),
     "resnet-18-narrow": _resnet("basic", [2, 2, 2, 2], [32, 64, 160, 256]),
     "resnet-34-half": _resnet("basic", [3, 4, 6, 3], [32, 64, 128, 256]),

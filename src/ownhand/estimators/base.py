@@ -95,8 +95,8 @@ class Auxiliary(TensorStruct):
     biomechanics: Float[Tensor, "*batch 3"] | None = None
 
 
-class Estimator(nn.Module, ABC):
-    """A network that looks at pictures of one right hand each. No losses, logging or drawing inside.
+class Network(nn.Module):
+    """What can be built from a configuration, trained and saved. No losses, logging or drawing inside.
 
     What serves training only lies under the name `auxiliary`, and is dropped when weights are shipped.
 
@@ -112,6 +112,18 @@ class Estimator(nn.Module, ABC):
     def hand_id(self) -> str | None:
         """The hand model that its shapes and poses belong to; None if it has none."""
         return None
+
+    def prepare(self, joints: Float[Tensor, "hands 21 3"], shape: Float[Tensor, "hands shapes"] | None) -> None:
+        """Learn from known hands, before training, what does not come from gradients; nothing by default.
+
+        Args:
+            joints: Their 21 joints, in any frame [m].
+            shape: Their shapes, if they are known.
+        """
+
+
+class Estimator(Network, ABC):
+    """A network that looks at pictures of one right hand each."""
 
     @abstractmethod
     def forward(
@@ -139,14 +151,6 @@ class Estimator(nn.Module, ABC):
     ) -> tuple[Prediction, Auxiliary]:
         """The same prediction, and what is said in training only. Raises as `forward`."""
         return self(image, camera, shape), Auxiliary()
-
-    def prepare(self, joints: Float[Tensor, "hands 21 3"], shape: Float[Tensor, "hands shapes"] | None) -> None:
-        """Learn from known hands, before training, what does not come from gradients; nothing by default.
-
-        Args:
-            joints: Their 21 joints, in any frame [m].
-            shape: Their shapes, if they are known.
-        """
 
 
 class FeatureEstimator(Estimator):

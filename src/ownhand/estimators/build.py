@@ -14,10 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 
-from ownhand.estimators.base import Estimator, FeatureEstimator
+from ownhand.estimators.base import FeatureEstimator, Network
 from ownhand.estimators.boukhayma import Boukhayma, BoukhaymaConfig
 from ownhand.estimators.cmr_pg import CmrPg, CmrPgConfig
 from ownhand.estimators.confidence import ConfidenceConfig, WithConfidence
+from ownhand.estimators.detector import Detector, DetectorConfig
 from ownhand.estimators.keypoints import Keypoints, KeypointsConfig
 from ownhand.estimators.metro import Metro, MetroConfig
 from ownhand.estimators.regressor import Regressor, RegressorConfig
@@ -25,13 +26,21 @@ from ownhand.estimators.spurr import Spurr, SpurrConfig
 from ownhand.hand.model import HandModel
 
 Config = (
-    RegressorConfig | KeypointsConfig | ConfidenceConfig | BoukhaymaConfig | CmrPgConfig | MetroConfig | SpurrConfig
+    RegressorConfig
+    | KeypointsConfig
+    | ConfidenceConfig
+    | DetectorConfig
+    | BoukhaymaConfig
+    | CmrPgConfig
+    | MetroConfig
+    | SpurrConfig
 )
 
 _CONFIGS: dict[str, type] = {
     "regressor": RegressorConfig,
     "keypoints": KeypointsConfig,
     "confidence": ConfidenceConfig,
+    "detector": DetectorConfig,
     "boukhayma": BoukhaymaConfig,
     "cmr_pg": CmrPgConfig,
     "metro": MetroConfig,
@@ -44,12 +53,12 @@ class WeightsError(ValueError):
     """Saved weights are missing, damaged, or not what was asked for."""
 
 
-def build(config: Config | dict[str, Any], hand: HandModel | None = None) -> Estimator:
-    """Make an estimator with random weights (or the backbone's pretrained ones, if the configuration says so).
+def build(config: Config | dict[str, Any], hand: HandModel | None = None) -> Network:
+    """Make a network with random weights (or the backbone's pretrained ones, if the configuration says so).
 
     Args:
         config: A configuration, or its dictionary, in which `kind` says which.
-        hand: The hand model; only `Keypoints` works without.
+        hand: The hand model; only `Keypoints` and `Detector` work without.
 
     Raises:
         ValueError: The configuration is not valid, or the estimator needs a hand model.
@@ -57,6 +66,8 @@ def build(config: Config | dict[str, Any], hand: HandModel | None = None) -> Est
     config = config_from_dict(config) if isinstance(config, dict) else config
     if isinstance(config, KeypointsConfig):
         return Keypoints(config)
+    if isinstance(config, DetectorConfig):
+        return Detector(config)
     if isinstance(config, ConfidenceConfig):
         inner = build(config.estimator, hand)
         if not isinstance(inner, FeatureEstimator):
@@ -98,7 +109,7 @@ def with_confidence(estimator: FeatureEstimator) -> WithConfidence:
 
 
 def save(
-    estimator: Estimator,
+    estimator: Network,
     path: str | os.PathLike[str],
     extra: dict[str, Any] | None = None,
     *,
@@ -108,7 +119,7 @@ def save(
     """Write `path`.safetensors and `path`.json.
 
     Args:
-        estimator: Any estimator made by `build`.
+        estimator: Any network made by `build`.
         path: Where to; a suffix .safetensors or .json is ignored.
         extra: Anything JSON-able to be kept beside the configuration (how it was trained).
         half: Store matrices and kernels as float16; vectors, such as normalisation statistics, stay float32.
@@ -134,12 +145,12 @@ def save(
     _write(description, (json.dumps(about, indent=1) + "\n").encode())
 
 
-def load(path: str | os.PathLike[str], hand: HandModel | None = None) -> Estimator:
+def load(path: str | os.PathLike[str], hand: HandModel | None = None) -> Network:
     """Read what `save` wrote, in float32 and evaluation mode.
 
     Args:
         path: As given to `save`.
-        hand: The hand model that the weights were trained with; not needed for `Keypoints`.
+        hand: The hand model that the weights were trained with; not needed for `Keypoints` and `Detector`.
 
     Raises:
         WeightsError: A file is missing or damaged, the two do not belong together, the weights are those of another
@@ -185,7 +196,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     return about
 
 
-def _fill(estimator: Estimator, tensors: dict[str, torch.Tensor], weights: Path) -> None:
+def _fill(estimator: Network, tensors: dict[str, torch.Tensor], weights: Path) -> None:
     """Copy `tensors` into `estimator`."""
     expected = estimator.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):

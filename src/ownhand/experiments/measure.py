@@ -21,10 +21,18 @@ from ownhand.experiments.figures import comparison, curve_chart
 from ownhand.experiments.parting import Protocol, parted, pool
 from ownhand.experiments.rows import calibrations, person_records
 from ownhand.experiments.store import Store
-from ownhand.experiments.systems import system_records, takes_identity, trained_systems
+from ownhand.experiments.systems import (
+    OURS,
+    cost_records,
+    load_system,
+    system_records,
+    takes_identity,
+    trained_systems,
+)
 from ownhand.experiments.table import Table
-from ownhand.experiments.training import Report
+from ownhand.experiments.training import Report, trained_view
 from ownhand.files import write_beside, write_text
+from ownhand.locate import FILE as DETECTOR
 from ownhand.observations import Crops, LabelledPictures, Observations, observe
 from ownhand.pipeline import NETWORKS, Pipeline
 from ownhand.structs import given
@@ -83,10 +91,11 @@ def measure(
         crops = CROPS[protocol]
         seen = _observed(pipeline, pictures, rows, crops, store, known, report)
         records, errors = _records(pipeline, seen, protocol, plan, store, known, report)
+        costs = _costs(pipeline, plan, store, known, report)
         systems = _systems(pipeline, pictures, seen, records, protocol, plan, store, known, report)
         found += [
             tables.table_1(records, systems, plan.dataset, protocol),
-            *([tables.table_2(records, systems, plan.dataset)] if protocol == plan.protocols[-1] else []),
+            *([tables.table_2(records, systems, costs, plan.dataset)] if protocol == plan.protocols[-1] else []),
             shape_tables.table_3(errors, plan.dataset, protocol, pipeline.settings.method),
             tables.error_table(records, protocol),
             tables.kept_table(records, protocol),
@@ -109,7 +118,8 @@ def weights_fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in sorted(NETWORKS.values()):
         digest.update(describe(folder / name)["sha256"].encode())
-    for path in [folder / "pipeline.json", *sorted(folder.glob("prior_*.safetensors"))]:
+    others = folder.glob(f"{DETECTOR}.json"), folder.glob("prior_*.safetensors")
+    for path in [folder / "pipeline.json", *sorted(path for found in others for path in found)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -234,6 +244,25 @@ def _systems(
             )
         )
     return pa.concat_tables(parts) if parts else None
+
+
+def _costs(pipeline: Pipeline, plan: Plan, store: Store, known: Mapping, report: Report) -> pa.Table | None:
+    """What the systems that are there cost, and ours."""
+    trained = {} if plan.systems is None else trained_systems(plan.systems)
+    if not trained:
+        return None
+    size = pipeline.settings.size
+
+    def measured(_: int) -> pa.Table:
+        ours = [(pipeline.keypoints, size), (pipeline.identity, size)]
+        theirs = {
+            name: [(load_system(path, pipeline.hand), trained_view(path).size or size)]
+            for name, path in trained.items()
+        }
+        return cost_records({**theirs, OURS: ours}, pipeline.hand)
+
+    sums = {name: describe(path)["sha256"] for name, path in trained.items()}
+    return store.table("costs", [0], {"weights": known["weights"], "systems": sums}, measured, report("costs"))
 
 
 def _tested(pictures: LabelledPictures, records: pa.Table) -> list[int]:

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pyarrow as pa
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from ownhand.data.batches import in_order
 from ownhand.estimators.base import Estimator
-from ownhand.estimators.build import describe, load
+from ownhand.estimators.build import WeightsError, describe, load
 from ownhand.experiments.paper import TABLE_2
 from ownhand.experiments.rows import as_table, mesh_errors
 from ownhand.experiments.training import trained_view
+from ownhand.geometry.camera import Camera
 from ownhand.hand.model import HandModel
 from ownhand.observations import LabelledPictures
+from ownhand.structs import stack
 
 WITH_IDENTITY = " + the calibrated hand"
 """What the names of systems end with that are given a person's shape, which nobody published."""
 
+OURS = "ours, calibrated"
+"""What our own row is called."""
+
 SYSTEMS = (
-    *(name for name in TABLE_2 if not name.startswith("ours")),
+    *(name for name in TABLE_2 if name != OURS),
     *(name + WITH_IDENTITY for name in ("CMR-PG", "METRO")),
 )
 
@@ -44,6 +52,14 @@ def trained_systems(folder: Path) -> dict[str, Path]:
 def takes_identity(weights: Path) -> bool:
     """Whether a system is given the person's shape."""
     return bool(describe(weights)["config"].get("identity"))
+
+
+def load_system(weights: Path, hand: HandModel) -> Estimator:
+    """Raises WeightsError if the weights cannot be used, or are of no estimator."""
+    estimator = load(weights, hand)
+    if not isinstance(estimator, Estimator):
+        raise WeightsError(f"expected weights of an estimator in {weights}, got a {type(estimator).__name__}")
+    return estimator
 
 
 @torch.no_grad()
@@ -75,7 +91,7 @@ def system_records(
         WeightsError: The weights cannot be used.
         ValueError: The system says no joints, or the pictures do not say pose, shape and person.
     """
-    estimator: Estimator = load(weights, hand)
+    estimator = load_system(weights, hand)
     view = trained_view(weights)
     parts = []
     for sample in in_order(pictures.only(()), batch=batch, view=view, rows=rows):
@@ -93,3 +109,52 @@ def system_records(
         kept = {key: errors[key] for key in ("mpjpe_mm", "mpvpe_mm", "pa_mpjpe_mm", "auc")}
         parts.append(as_table(kept, {"system": name}, subject=subject))
     return pa.concat_tables(parts)
+
+
+@torch.no_grad()
+def cost_records(
+    systems: Mapping[str, Sequence[tuple[Estimator, int]]], hand: HandModel, *, batch: int = 16, turns: int = 7
+) -> pa.Table:
+    """What systems cost: parameters, multiply-adds per picture, and pictures per second on this machine.
+
+    Args:
+        systems: The networks that each runs on a picture, and the side of the crops that they see [px].
+        hand: The hand model.
+        batch: Pictures at once.
+        turns: How often each is timed; the median counts. They take turns, so that whatever else the machine does
+            falls on all alike.
+
+    Returns:
+        One record per system.
+    """
+    shape = hand.template.new_zeros(batch, hand.shape_basis.shape[-1])
+    inputs = {
+        size: (torch.rand(batch, 3, size, size), stack([Camera.from_fov(30.0, (size, size))] * batch))
+        for size in {size for networks in systems.values() for _, size in networks}
+    }
+
+    def run(networks: Sequence[tuple[Estimator, int]]) -> None:
+        for network, size in networks:
+            network(*inputs[size], shape)
+
+    costs: dict[str, tuple[int, float]] = {}
+    seconds: dict[str, list[float]] = {name: [] for name in systems}
+    for name, networks in systems.items():
+        counter = FlopCounterMode(display=False)
+        with counter:
+            run(networks)
+        own = [x.numel() for network, _ in networks for n, x in network.named_parameters() if "auxiliary." not in n]
+        costs[name] = sum(own), counter.get_total_flops() / 2 / batch
+    for _ in range(turns):
+        for name, networks in systems.items():
+            start = time.perf_counter()
+            run(networks)
+            seconds[name].append(time.perf_counter() - start)
+    return pa.table(
+        {
+            "system": list(systems),
+            "parameters": [costs[name][0] for name in systems],
+            "multiply_adds": [costs[name][1] for name in systems],
+            "pictures_per_s": [batch / median(seconds[name]) for name in systems],
+        }
+    )

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ownhand.data.augment import Augmentation
+from ownhand.data.dataset import FrameDataset
 from ownhand.estimators import build
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandModel
+from ownhand.locate import FALSE_ALARMS, keep_threshold
+from ownhand.locate import FILE as DETECTOR
 from ownhand.observations import LabelledPictures, observe
 from ownhand.pipeline import NETWORKS, load_networks
 from ownhand.settings import Settings
@@ -57,6 +60,39 @@ def train_pipeline(
         seen = observe(pipeline, val, rows=val.singles, progress=report("validation pictures"))
         made_by = {"recipe": recipe, **{k: options[k] for k in ("length", "seed") if k in options}, **made_by}
         tune(pipeline, seen, out, made_by=made_by)
+    return results
+
+
+def train_detector(
+    data: Sequence[Path],
+    val: Sequence[Path],
+    out: Path,
+    *,
+    stages: Sequence[str] | None = None,
+    report: Report,
+    made_by: Mapping[str, Any],
+    **options: Any,
+) -> dict[str, dict[str, Any]]:
+    """Train what finds hands, and choose the lowest score at which something is one.
+
+    Args:
+        data: Folders of whole frames.
+        val: The same of other people.
+        out: Folder for the weights.
+        stages: As for `train_pipeline`.
+        report: For progress.
+        made_by: Command, commit, machine.
+        options: Of `train.run`.
+
+    Returns:
+        What `train.run` says, with what was `found` on the frames of other people.
+    """
+    results = run("detector", data=data, val=val, out=out, stages=stages or None, made_by=made_by, **options)
+    if all(result["finished"] for result in results.values()):
+        judged = keep_threshold(out, FrameDataset(*val), report("validation frames"))
+        score = judged.threshold(FALSE_ALARMS)
+        found = {"recall": judged.recall(score), "side_accuracy": judged.side_accuracy(score), "min_score": score}
+        results[DETECTOR]["best"]["metrics"] |= found
     return results
 
 

@@ -57,6 +57,7 @@ def save_identity(
                 "precision": evidence.keypoints.precision.double().tolist(),
                 "information": evidence.keypoints.information.double().tolist(),
             },
+            "poses": None if evidence.poses is None else evidence.poses.double().tolist(),
             "names": list(evidence.names),
             "settings": evidence.settings,
         },
@@ -144,6 +145,7 @@ def _parsed_evidence(content: Any, n: int) -> Evidence:
         residual_mm=_numbers(content, "residual_mm", k),
         confidence=None if content.get("confidence") is None else _numbers(content, "confidence", k),
         keypoints=keypoints,
+        poses=None if content.get("poses") is None else _numbers(content, "poses", k, 16, 3),
         names=tuple(names),
         settings=settings,
     )

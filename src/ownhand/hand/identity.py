@@ -65,6 +65,8 @@ class Evidence:
         residual_mm: Root mean square vertex distance between each picture's hand and the combined one, in its pose.
         confidence: Scores the weights came from, if any.
         keypoints: What the keypoints of each picture say, if that was used.
+        poses: Rotation vectors of the wrist, before the camera, and of the 15 joints, if it was asked how much pictures
+            are alike.
         names: File names or hashes of the pictures, or nothing.
         settings: How the pictures were combined; written and read by `ownhand.calibrate`, JSON values only.
     """
@@ -75,6 +77,7 @@ class Evidence:
     residual_mm: Float[Tensor, "pictures"]
     confidence: Float[Tensor, "pictures"] | None = None
     keypoints: ShapeLikelihood | None = None
+    poses: Float[Tensor, "pictures 16 3"] | None = None
     names: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandPose
 from ownhand.render import Ambient, Light, Mesh, Picture, Scene, render
 from ownhand.synth import scene
+from ownhand.synth.people.population import Person
 from ownhand.synth.people.skin import skin_texture
 from ownhand.synth.people.skin_map import skin_surface
 from ownhand.synth.people.tones import skin_colour
@@ -49,6 +51,9 @@ class Generator:
     size: int = 128
     behind: str | None = None
     device: str = field(default="cpu", compare=False)
+
+    kind: ClassVar[str] = "crops"
+    """What its pictures are: crops of one hand each."""
 
     def __post_init__(self) -> None:
         if self.size < 16:
@@ -110,7 +115,7 @@ class Generator:
     def _drawn(self, seen: Shot, behind: Float[Array, "size size 3"]) -> Picture:
         rng = self._rng(seen.scene, _WORN)
         verts = seen.verts
-        body = self._body(seen, verts, rng)
+        body = self._body(seen.person, verts, rng, texels=256 if self.size < 160 else 512)
         lights, ambient = self._light(seen, verts, behind)
         meshes = (*body, *seen.things, *([seen.desk] if seen.desk else []))
         if seen.kind != SINGLE:
@@ -121,13 +126,13 @@ class Generator:
         whole = Scene(meshes=tuple(m for m in meshes if m.verts[:, 2].max() > 0), lights=lights, ambient=ambient)
         return render(whole, seen.camera, seed=int(rng.integers(2**31)), device=self.device)
 
-    def _body(self, seen: Shot, verts: Float[Array, "verts 3"], rng: Rng) -> list[Mesh]:
+    def _body(self, person: Person, verts: Float[Array, "verts 3"], rng: Rng, texels: int) -> list[Mesh]:
         """Hand and forearm, and what they wear."""
         if "people" in self.world.without:
-            return [Mesh(verts=verts, surface=skin_surface(), material=scene.plain_skin(seen.person.look.tone))]
-        texture = skin_texture(seen.person, 256 if self.size < 160 else 512)
-        skin = Mesh(verts=verts, surface=skin_surface(), material=hand_material(seen.person, texture, rng))
-        return [skin, *([] if "forearm" in self.world.without else worn(seen.person, verts, rng))]
+            return [Mesh(verts=verts, surface=skin_surface(), material=scene.plain_skin(person.look.tone))]
+        texture = skin_texture(person, texels)
+        skin = Mesh(verts=verts, surface=skin_surface(), material=hand_material(person, texture, rng))
+        return [skin, *([] if "forearm" in self.world.without else worn(person, verts, rng))]
 
     def _light(self, seen: Shot, verts: Array, behind: Array) -> tuple[tuple[Light, ...], Ambient]:
         centre = verts[: len(open_hand().template)].mean(0)

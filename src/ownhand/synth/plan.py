@@ -106,4 +106,4 @@ def generator_facts(generator: Generator) -> dict[str, Any]:
     """What a picture depends on besides its index, as JSON has it: all fields that are compared, the world's too."""
     parts = generator.world, generator
     found = {f.name: getattr(part, f.name) for part in parts for f in fields(part) if f.compare and f.name != "world"}
-    return json.loads(json.dumps(found | {"version": VERSION, "hand": open_hand().id}))
+    return json.loads(json.dumps(found | {"kind": generator.kind, "version": VERSION, "hand": open_hand().id}))

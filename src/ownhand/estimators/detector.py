@@ -1,0 +1,141 @@
+"""Where hands are in a whole picture: one shot, every cell of a map says whether a hand's middle lies there.
+
+Zhou et al. 2019, "Objects as points" (CenterNet), with the side of each hand and the direction in which it points.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ownhand.estimators.backbones import Backbone
+from ownhand.estimators.base import Network, at_least_float32, full_precision
+from ownhand.estimators.decoder import Decoder
+from ownhand.structs import TensorStruct
+
+RARE = 0.01
+"""How probable a hand is in a cell before anything is learnt: keeps the loss of empty cells from drowning the rest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig:
+    """A `Detector`.
+
+    Attributes:
+        backbone: See `Backbone`.
+        pretrained: Start from ImageNet weights.
+        width: Channels of the decoder.
+    """
+
+    backbone: str | dict[str, Any] = "resnet-16-narrow"
+    pretrained: bool = False
+    width: int = 64
+    kind: Literal["detector"] = field(default="detector", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandMaps(TensorStruct):
+    """What each cell of a map says of the hand whose middle it holds.
+
+    Attributes:
+        logits: Whether there is one: right hands, left hands.
+        offset: From the cell's middle to the middle of the hand's box, in cells.
+        log_side: Logarithm of the longer side of that box, in cells.
+        up: Cosine and sine of the angle by which to turn the picture for the palm to point up, at any length.
+    """
+
+    logits: Float[Tensor, "*batch 2 rows cols"]
+    offset: Float[Tensor, "*batch 2 rows cols"]
+    log_side: Float[Tensor, "*batch rows cols"]
+    up: Float[Tensor, "*batch 2 rows cols"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundHands(TensorStruct):
+    """Hands in pictures, best first; the last batch axis counts the hands of a picture.
+
+    Attributes:
+        score: Probability of each.
+        centre: Middle of its box [px].
+        side: Longer side of that box [px].
+        angle: By which to turn the picture for the palm to point up [rad], clockwise as seen.
+        is_right: Whether it is a right hand.
+    """
+
+    score: Float[Tensor, "*batch"]
+    centre: Float[Tensor, "*batch 2"]
+    side: Float[Tensor, "*batch"]
+    angle: Float[Tensor, "*batch"]
+    is_right: Bool[Tensor, "*batch"]
+
+
+class Detector(Network):
+    """Cells of eight pixels, seen by a backbone whose three coarsest maps are merged.
+
+    Args:
+        config: What to build.
+
+    Raises:
+        ValueError: See `Backbone`.
+    """
+
+    def __init__(self, config: DetectorConfig):
+        super().__init__()
+        self.backbone = Backbone(config.backbone, pretrained=config.pretrained)
+        self.config = replace(config, backbone=self.backbone.config, pretrained=False)
+        self.auxiliary = None
+        self.decoder = Decoder(self.backbone.channels[1:], config.width)
+        self.head = nn.Sequential(
+            nn.Conv2d(config.width, config.width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(config.width),
+            nn.ReLU(),
+            nn.Conv2d(config.width, 7, 1),
+        )
+        last = self.head[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        nn.init.normal_(last.weight, std=0.01)
+        with torch.no_grad():
+            last.bias[:2] = -math.log(1 / RARE - 1)
+
+    def forward(self, image: Float[Tensor, "batch 3 h w"]) -> HandMaps:
+        """Look at whole pictures, RGB in [0, 1]; sides that are multiples of 32 are used to the last pixel."""
+        out = at_least_float32(self.head(self.decoder(self.backbone(image).maps[1:])))
+        return HandMaps(logits=out[:, :2], offset=out[:, 2:4], log_side=out[:, 4], up=out[:, 5:])
+
+
+def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands:
+    """The `count` best peaks of both maps: cells that no neighbour surpasses.
+
+    Args:
+        maps: What a detector says.
+        size: Height and width of its picture [px].
+        count: How many hands to return; those that are none have small scores.
+    """
+    with full_precision(maps.logits):
+        rows, cols = maps.logits.shape[-2:]
+        score = maps.logits.sigmoid()
+        peak = score.where(score == F.max_pool2d(score, 3, 1, 1), 0)
+        best, place = peak.flatten(1).topk(min(count, 2 * rows * cols))
+        cell = place % (rows * cols)
+
+        def read(values: Float[Tensor, "batch _ rows cols"]) -> Float[Tensor, "batch n _"]:
+            flat = values.flatten(2).mT
+            return flat.gather(1, cell[..., None].expand(-1, -1, flat.shape[-1]))
+
+        pixels = best.new_tensor([size[1] / cols, size[0] / rows])
+        middle = torch.stack([cell % cols, cell // cols], -1) + 0.5
+        up = read(maps.up)
+        return FoundHands(
+            score=best,
+            centre=(middle + read(maps.offset)) * pixels,
+            side=read(maps.log_side[:, None])[..., 0].exp() * pixels.mean(),
+            angle=torch.atan2(up[..., 1], up[..., 0]),
+            is_right=place < rows * cols,
+        )
