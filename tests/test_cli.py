@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -309,3 +310,67 @@ def test_every_command_explains_itself(ownhand):
         code, out, _ = ownhand(command, "--help")
         assert code == 0
         assert "usage: ownhand" in out
+
+
+def test_track_follows_a_video_and_goes_on_where_it_was_stopped(ownhand, tmp_path, tiny_weights, monkeypatch):
+    pytest.importorskip("av")
+    from ownhand.data.video import VideoWriter
+
+    weights = shutil.copytree(tiny_weights, tmp_path / "weights")
+    settings = json.loads((weights / "pipeline.json").read_text()) | {"min_keypoint_confidence": 0.0}
+    (weights / "pipeline.json").write_text(json.dumps(settings))
+    with VideoWriter(tmp_path / "clip.mp4") as video:
+        for k in range(6):
+            video.add(torch.rand(3, 64, 64), k / 30)
+    words = ("track", tmp_path / "clip.mp4", "--weights", weights, "--out")
+    code, out, err = ownhand(*words, tmp_path / "whole")
+    assert code == 0, err
+    assert "hand_1: 6 of 6 frames" in out
+    assert (tmp_path / "whole" / "overlay.mp4").exists()
+
+    import ownhand.commands as commands
+
+    whole = sorted((tmp_path / "whole" / "hand_1").glob("*.json"))
+    monkeypatch.setattr(commands, "SAVE_EVERY", 2)
+    real, count = commands.as_json, iter(range(100))
+
+    def killed(*arguments, **options):
+        if next(count) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(commands, "as_json", killed)
+    assert ownhand(*words, tmp_path / "parts")[0] == 130
+    monkeypatch.setattr(commands, "as_json", real)
+    assert ownhand(*words, tmp_path / "parts")[0] == 0
+    for path in whole:
+        assert json.loads((tmp_path / "parts" / "hand_1" / path.name).read_text()) == json.loads(path.read_text())
+    code, _, err = ownhand(*words, tmp_path / "parts", "--refine")
+    assert code == 2
+    assert "holds the hands of another video, or others of this one" in err
+    code, out, err = ownhand("export", tmp_path / "whole" / "hand_1", "--out", tmp_path / "motion.bvh")
+    assert code == 0, err
+    assert "6 frames" in out
+
+
+def test_a_detector_is_trained_on_frames_and_used_by_the_pipeline(ownhand, tmp_path, tiny_weights):
+    for name, seed in (("train", 1), ("val", 2)):
+        words = ("--frames", "--people", 1, "--pictures", 16, "--size", 64, "--seed", seed, "--workers", 1)
+        assert ownhand("synth", tmp_path / name, *words)[0] == 0
+    weights = shutil.copytree(tiny_weights, tmp_path / "weights")
+    code, out, err = ownhand(
+        "train", "detector", "--data", tmp_path / "train", "--val", tmp_path / "val", "--out", weights, "--length",
+        0.0004, "--workers", 0,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "recall" in out
+    assert 0 <= json.loads((weights / "detector.json").read_text())["extra"]["min_score"] <= 1
+    from ownhand.locate import HandFinder
+    from ownhand.pipeline import load
+
+    assert isinstance(load(weights).locator, HandFinder)
+    code, _, err = ownhand(
+        "train", "detector", "--data", "synth:people=2,seed=0", "--val", tmp_path / "val", "-o", tmp_path
+    )
+    assert code == 2
+    assert "ownhand synth --frames" in err

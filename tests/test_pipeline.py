@@ -11,6 +11,7 @@ import ownhand
 from ownhand.data.dataset import ShardDataset
 from ownhand.estimators.build import WeightsError
 from ownhand.hand.hand_file import load_identity, save_identity
+from ownhand.locate import HandBox, Locator
 from ownhand.pipeline import NoHandError, load
 from ownhand.views import View
 
@@ -149,3 +150,66 @@ def test_the_public_names_exist():
         assert getattr(ownhand, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = ownhand.nonsense
+
+
+class Two(Locator):
+    """Says that there is a right hand in the left half of each picture, and a left one in the right half."""
+
+    def __call__(self, image):
+        height, width = image.shape[-2:]
+        right = HandBox(centre=(width / 4, height / 2), side=width / 2, is_right=True, angle=0.3, score=0.9)
+        return [right, replace(right, centre=(3 * width / 4, height / 2), is_right=False, score=0.8)]
+
+
+class Nothing(Locator):
+    def __call__(self, image):
+        return []
+
+
+def test_every_hand_of_a_picture_is_a_view_of_its_own_and_a_left_one_is_mirrored(pipeline, views):
+    both = pipeline.changed(locator=Two()).find(views[:2])
+    assert [view.name for view in both] == ["p0", "p0_2", "p1", "p1_2"]
+    assert [view.is_right for view in both] == [True, False, True, False]
+    width = views[0].camera.size[1]
+    for view in both:
+        assert view.box.is_right
+        assert view.box.centre == (width / 4, width / 2)
+        assert view.box.angle == pytest.approx(0.3 if view.is_right else -0.3)
+    torch.testing.assert_close(both[1].image, views[0].image.flip(-1))
+
+
+def test_hands_found_on_both_sides_make_one_identity_and_come_back_on_their_own_side(pipeline, views):
+    finding = pipeline.changed(locator=Two())
+    both = finding.find(views)
+    identity = finding.calibrate(both).identity
+    assert len(identity.evidence.weights) == 2 * len(views)
+    hands = finding.reconstruct(both, identity)
+    assert [found.is_right for found in hands] == [view.is_right for view in both]
+
+
+class Left(Two):
+    def __call__(self, image):
+        return super().__call__(image)[1:]
+
+
+def test_a_view_without_a_box_gets_the_hand_of_its_own_side(pipeline, views):
+    finding = pipeline.changed(locator=Two())
+    _, seen = finding.crop([*finding.find(views[:1])[:1], views[0]])
+    torch.testing.assert_close(seen.keypoints[1], seen.keypoints[0])
+    assert seen.located.all()
+
+
+def test_whoever_names_the_side_is_believed_if_only_the_other_is_found(pipeline, views):
+    only = pipeline.changed(locator=Left())
+    box = Left()(views[0].image)[0]
+    _, seen = only.crop([views[0], replace(views[0], box=box)])
+    torch.testing.assert_close(seen.keypoints[1], seen.keypoints[0])
+    assert only.find(views[:1])[0].is_right is False
+
+
+def test_where_no_hand_is_found_there_is_none(pipeline, views):
+    blind = pipeline.changed(locator=Nothing())
+    assert blind.find(views) == []
+    assert blind.reconstruct(views) == [None] * len(views)
+    with pytest.raises(NoHandError, match="none was recognised"):
+        blind.calibrate(views)

@@ -108,6 +108,37 @@ def reconstruct(
     reconstruct_pictures(pictures, out, hand=hand, refine=refine, side=side, K=K, fov=fov, weights=weights)
 
 
+def track(
+    video: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Out = Path("out/track"),
+    hand: Path | None = None,
+    refine: bool = False,
+    smooth: bool = True,
+    K: Path | None = None,
+    fov: float | None = None,
+    weights: Path | None = None,
+) -> None:
+    """The hands in a video: hand_N/FRAME.json of every hand and frame, and a video that shows them.
+
+    Started again, it goes on where it stopped. `ownhand export OUT/hand_1 -o motion.bvh` makes a motion of one.
+
+    Args:
+        video: File that PyAV reads (.mp4, .mov, ...); needs the `video` extra.
+        out: Folder for the results.
+        hand: The person's hand, from `ownhand calibrate`. Without it the shape is guessed anew in every frame.
+        refine: Fit every pose to the 2D keypoints as well.
+        smooth: Smooth poses over time.
+        K: File with the 3 x 3 intrinsics of the frames [px]: .npy or text.
+        fov: Field of view along the longer side [degrees], when there is no K; 60 when not given either.
+        weights: Folder with trained weights; those shipped with the package when not given.
+    """
+    from ownhand.commands import track_video
+
+    track_video(video, out, hand=hand, refine=refine, smooth=smooth, K=K, fov=fov, weights=weights)
+
+
 def info(hand: Annotated[Path | None, tyro.conf.Positional] = None, /) -> None:
     """What a .hand file says; without one, what is installed.
 
@@ -360,7 +391,7 @@ def data(
 
 def main() -> None:
     """Entry point of the `ownhand` command: errors of use end in one sentence and exit code 2."""
-    every = (demo, calibrate, reconstruct, info, export, synth, benchmark, data, train, evaluate, reproduce)
+    every = (demo, calibrate, reconstruct, track, info, export, synth, benchmark, data, train, evaluate, reproduce)
     commands = {f.__name__: f for f in every}
     try:
         tyro.extras.subcommand_cli_from_dict(

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ownhand import __version__
 from ownhand.calibrate import Anchor, calibrate
-from ownhand.console import check_writable
+from ownhand.console import check_writable, progress
 from ownhand.data.parameters import read_parameters
 from ownhand.data.photos import PhotoError, to_image
+from ownhand.data.video import VideoWriter, frame_count, read_frames
 from ownhand.files import write_beside, write_text
+from ownhand.geometry.camera import Camera
 from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.export import write_glb, write_mesh
@@ -30,11 +33,15 @@ from ownhand.hand.skeleton import JOINTS_16
 from ownhand.pipeline import NoHandError, Pipeline, load
 from ownhand.render.overlay import draw_mesh
 from ownhand.results import Reconstruction
+from ownhand.smooth import Smoothness
 from ownhand.structs import stack
+from ownhand.track import Tracker
 from ownhand.views import DEFAULT_FOV, View, assumed, find_pictures, read_cameras, read_intrinsics, read_view
 
 SCHEMA = "ownhand reconstruction 1"
 BATCH = 16
+SAVE_EVERY = 25
+"""Frames of a video after which is kept where the tracker is: what a kill costs at most."""
 
 
 def calibrate_pictures(
@@ -129,6 +136,72 @@ def reconstruct_pictures(
             f"{len(guessed)} of {len(views)} pictures do not say their focal length: depth assumes a field of view of "
             f"{DEFAULT_FOV:g} degrees, and is as wrong as that. Pass --K or --fov if you know better."
         )
+
+
+def track_video(
+    video: Path,
+    out: Path,
+    *,
+    hand: Path | None,
+    refine: bool,
+    smooth: bool,
+    K: Path | None,
+    fov: float | None,
+    weights: Path | None,
+) -> None:
+    """`ownhand track`: OUT/hand_N/FRAME.json of every hand and frame, then OUT/overlay.mp4."""
+    check_writable(out)
+    pipeline = load(weights)
+    identity = None if hand is None else load_identity(hand, pipeline.hand)
+    intrinsics = None if K is None else read_intrinsics(K)
+    tracker = Tracker(
+        pipeline, identity, K=intrinsics, fov=fov or DEFAULT_FOV, refine=refine,
+        smoothness=Smoothness() if smooth else None,
+    )  # fmt: skip
+    source = f"intrinsics from {K.name}" if K is not None else assumed(fov or DEFAULT_FOV)
+    about = {"video": video.name, "bytes": video.stat().st_size, "camera": source, "refine": refine, "smooth": smooth}
+    about["shape"] = None if identity is None else identity.shape.tolist()
+    done, state = 0, out / "state.json"
+    if state.exists():
+        found = json.loads(state.read_text())
+        if found["about"] != about:
+            raise ValueError(f"{out} holds the hands of another video, or others of this one: choose another folder")
+        done, tracker.state = found["done"], found["tracker"]
+    with progress() as report:
+        show, total = report("hands"), frame_count(video)
+        for number, (time, image) in enumerate(read_frames(video)):
+            if number < done:
+                continue
+            for found in tracker.update(image, time):
+                content = as_json(found.hand, pipeline, camera=source) | {"time": time}
+                path = out / f"hand_{found.number}" / f"{number:06d}.json"
+                path.parent.mkdir(exist_ok=True)
+                write_text(path, json.dumps(content, allow_nan=False) + "\n")
+            done = number + 1
+            if done % SAVE_EVERY == 0:
+                write_text(state, json.dumps({"about": about, "done": done, "tracker": tracker.state}) + "\n")
+            show(done, max(total, done))
+        write_text(state, json.dumps({"about": about, "done": done, "tracker": tracker.state}) + "\n")
+        show = report("overlay")
+        with VideoWriter(out / "overlay.mp4") as overlay:
+            for number, (time, image) in enumerate(read_frames(video)):
+                for path in sorted(out.glob(f"hand_*/{number:06d}.json")):
+                    image = _with_hand(image, json.loads(path.read_text()), pipeline)
+                overlay.add(image, time)
+                show(number + 1, max(total, number + 1))
+    hands = sorted(out.glob("hand_*"), key=lambda path: int(path.name.split("_")[1]))
+    for folder in hands:
+        print(f"{folder}: {len(list(folder.glob('*.json')))} of {done} frames")
+    print(f"{out / 'overlay.mp4'}: {len(hands)} hand{'s' if len(hands) != 1 else ''}")
+
+
+def _with_hand(image: Tensor, content: dict[str, Any], pipeline: Pipeline) -> Tensor:
+    """A frame with one hand drawn on it, as its JSON says."""
+    model = pipeline.hand if content["is_right"] else pipeline.hand.mirrored()
+    pose = HandPose(**{name: torch.tensor(value) for name, value in content["pose"].items()})
+    verts = model.shaped(torch.tensor(content["shape"])).posed(pose).verts
+    camera = Camera(K=torch.tensor(content["camera"]["K"]), size=tuple(content["camera"]["size"]))
+    return draw_mesh(image, verts, model.faces, camera)
 
 
 def write_reconstruction(out: Path, view: View, found: Reconstruction, pipeline: Pipeline, *, camera: str) -> None:

@@ -321,25 +321,40 @@ class Pipeline:
             refine: Fit the pose to the 2D keypoints as well.
         """
         crops, seen = self.crop(views)
+        shape, pose, result = self.solve(seen, identity, refine=refine)
+        found = self.has_hand(seen)
+        return [
+            self.as_in_picture(view, crop, seen[i], shape[i], pose[i], None if result is None else result[i])
+            if found[i]
+            else None
+            for i, (view, crop) in enumerate(zip(views, crops, strict=True))
+        ]
+
+    def solve(
+        self, seen: Seen, identity: Identity | None, *, refine: bool = False
+    ) -> tuple[Float[Tensor, "batch shapes"], HandPose, FitResult | None]:
+        """Shape and pose of right hands before their cameras; arguments as in `reconstruct`."""
         if identity is None:
             shape, pose, prior = seen.shape, seen.pose, "baseline"
         else:
             identity.check_model(self.hand)
             shape = identity.shape.to(seen.shape).expand_as(seen.shape)
             pose, prior = self.pose_given(seen, shape), "identity"
-        hand = self.hand.shaped(shape)
-        pose, result = self.put(seen, hand, pose, refine=refine, prior=prior)
-        found = self.has_hand(seen)
-        return [
-            self._as_in_picture(view, crop, seen[i], shape[i], pose[i], None if result is None else result[i])
-            if found[i]
-            else None
-            for i, (view, crop) in enumerate(zip(views, crops, strict=True))
-        ]
+        return shape, *self.put(seen, self.hand.shaped(shape), pose, refine=refine, prior=prior)
 
-    def _as_in_picture(
-        self, view: View, crop: Crop, seen: Seen, shape: Tensor, pose: HandPose, result: FitResult | None
+    def as_in_picture(
+        self, view: View, crop: Crop, seen: Seen, shape: Tensor, pose: HandPose, result: FitResult | None = None
     ) -> Reconstruction:
+        """The hand of one view, as it is in the picture: a left one is mirrored back.
+
+        Args:
+            view: The picture, showing a right hand.
+            crop: What the networks saw of it.
+            seen: What they said; without batch axes, likewise the others.
+            shape: The person's.
+            pose: In the view's camera frame.
+            result: How the pose was fitted.
+        """
         from ownhand.hand.model import mirror_pose
 
         keypoints = crop.inverse(view.camera.size).keypoints(seen.keypoints)

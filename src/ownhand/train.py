@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 from ownhand import checkpoints
 from ownhand.data.batches import Batches, hash_seed, in_order
 from ownhand.data.dataset import FrameDataset, ShardDataset
+from ownhand.data.frame import HandFrame
 from ownhand.data.pictures import JoinedPictures, Pictures
 from ownhand.data.sample import HandSample
 from ownhand.estimators.base import FeatureEstimator, Network
@@ -356,7 +357,7 @@ def _follow(kept: nn.Module, network: nn.Module, decay: float) -> None:
             mean.copy_(now)
 
 
-def _pictures(batches: Batches, steps: range, task: _Task) -> Generator[HandSample, None, None]:
+def _pictures(batches: Batches, steps: range, task: _Task) -> Generator[HandSample | HandFrame, None, None]:
     """The batches of those steps, loaded ahead by other processes, which end when this generator is closed."""
     draws_on_gpu = task.fabric.device.type == "cuda" and not isinstance(task.data, ShardDataset)
     loader = DataLoader(

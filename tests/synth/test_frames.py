@@ -81,7 +81,7 @@ def test_a_mirrored_mesh_still_has_its_faces_outside():
         a, b, c = mesh.verts[mesh.surface.faces].transpose(1, 0, 2).astype(float)
         return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
 
-    mesh = Mesh(verts=(verts + [3, 1, 5]).astype(np.float32), surface=surface, flat=flat)
+    mesh = Mesh(verts=(verts + np.array([3, 1, 5])).astype(np.float32), surface=surface, flat=flat)
     mirrored = frames._mirrored(mesh)
     assert volume(mirrored) == pytest.approx(volume(mesh), rel=1e-5)
     assert abs(volume(mesh)) == pytest.approx(8, rel=1e-5)
@@ -97,12 +97,12 @@ def test_stored_frames_are_read_back(tmp_path, some):
         for name in ("present", "keypoints", "visible", "is_right"):
             torch.testing.assert_close(getattr(batch, name)[row], getattr(some[index], name))
         assert (batch.image[row] - some[index].image).abs().mean() < 0.03
-    with pytest.raises(ValueError, match="expected crops of one hand, but .* holds whole frames"):
+    with pytest.raises(ValueError, match=r"expected crops of one hand, but .* holds whole frames"):
         ShardDataset(tmp_path)
 
 
 def test_crops_are_no_frames_and_neither_continues_the_other(few_pictures, tmp_path):
-    with pytest.raises(ValueError, match="expected whole frames with any number of hands, but .* holds crops"):
+    with pytest.raises(ValueError, match=r"expected whole frames with any number of hands, but .* holds crops"):
         FrameDataset(few_pictures)
     write(tmp_path, GENERATOR, people=1, progress=False)
     from ownhand.synth.generator import Generator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,6 @@ from torch.utils.data import Dataset
 
 from ownhand.data.augment import Augmentation, augment, draw
 from ownhand.data.pictures import Pictures
-from ownhand.data.sample import HandSample
 
 
 class Batches(Dataset):
@@ -63,7 +63,8 @@ class Batches(Dataset):
         }
         return epochs, [int(self._orders[epoch][place]) for epoch, place in places]
 
-    def __getitem__(self, step: int) -> HandSample:
+    def __getitem__(self, step: int) -> Any:
+        """Batch `step`: a `HandSample`, or a `HandFrame` of whole frames."""
         epochs, indices = self.pictures(step)
         size = next((size for end, size in self._coarse if step < end), self._augmentation.size)
         augmentation = replace(self._augmentation, size=size)
@@ -76,8 +77,11 @@ class Batches(Dataset):
 
 def in_order(
     data: Pictures, *, batch: int, view: Augmentation, limit: int = 0, rows: Sequence[int] | None = None
-) -> Iterator[HandSample]:
-    """Pictures as `view` says (`Augmentation.middle`): those of `rows`, or `limit` evenly taken ones, or all for 0."""
+) -> Iterator[Any]:
+    """Batches, as `Batches` has them, of pictures as `view` says (`Augmentation.middle`).
+
+    They are those of `rows`, or `limit` evenly taken ones, or all for 0.
+    """
     if rows is None:
         count = min(limit or len(data), len(data))
         rows = (torch.arange(count) * len(data) // count).tolist()

@@ -7,19 +7,27 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
+from PIL import ImageDraw
 from torch import Tensor
 
 from ownhand import metrics
+from ownhand.data.augment import Augmentation
+from ownhand.data.batches import in_order
+from ownhand.data.photos import to_image, to_tensor
+from ownhand.estimators.metro import Metro
 from ownhand.experiments.parting import Protocol, parted, pool
 from ownhand.experiments.rows import calibrations, reconstructed, row_shapes
 from ownhand.experiments.table import Table
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
+from ownhand.hand.skeleton import JOINTS
 from ownhand.metrics import Interval
 from ownhand.observations import LabelledPictures, Observations
 from ownhand.pipeline import Pipeline
 from ownhand.render.overlay import contact_sheet, draw_mesh
+from ownhand.structs import given
 
 _COLOURS = (
     "#1f7a5a", "#b8561b", "#3b5fae", "#8e44ad", "#c0392b", "#7f8c8d", "#d4a017", "#16a085", "#2c3e50", "#e0559a",
@@ -134,6 +142,64 @@ def comparison(
         numbers = [f"{name} {errors[name][shown]:.0f} mm" for name in ("baseline", "calibrated")]
         captions += [f"person {subject}", *numbers, "truth", "", "", ""]
     return contact_sheet(cells, columns=7, captions=captions)
+
+
+ATTENDING = ("wrist", "thumb_tip", "index_tip", "middle_tip", "little_tip")
+"""Joints whose attention is drawn."""
+
+
+@torch.no_grad()
+def attention_sheet(
+    metro: Metro,
+    view: Augmentation,
+    pictures: LabelledPictures,
+    rows: Sequence[int],
+    shapes: Float[Tensor, "rows shapes"] | None = None,
+    *,
+    size: int = 192,
+) -> Float[Tensor, "3 height width"]:
+    """What joints attend to in METRO's last layer: lines to joints and coarse vertices, where these truly are.
+
+    Args:
+        metro: The trained system.
+        view: How its pictures are cropped.
+        pictures: Labelled pictures.
+        rows: Which of them.
+        shapes: Of the people, if the system is given them.
+        size: Side of each cell [px].
+    """
+    (sample,) = in_order(pictures.only(()), batch=len(rows), view=view, rows=rows)
+    pose, shape = given(sample.pose, "pictures with known poses"), given(sample.shape, "pictures with known shapes")
+    true = metro.hand().shaped(shape).posed(pose)
+    tokens = torch.cat([true.joints, true.verts[:, metro.coarse]], 1)
+    points = sample.camera.project(tokens) * (size / sample.camera.size[1])
+    cells = list(F.interpolate(sample.image, size=(size, size), mode="bilinear").clamp(0, 1))
+    columns = []
+    for name in ATTENDING:
+        joint = JOINTS.index(name)
+        shares = metro.attention(sample.image, joint, shapes)
+        columns.append([_attention(cells[k], points[k], joint, shares[k]) for k in range(len(rows))])
+    sheet = [cell for k in range(len(rows)) for cell in (cells[k], *(column[k] for column in columns))]
+    titles = ["", *(name.replace("_", " ") for name in ATTENDING)] + [""] * (len(sheet) - len(ATTENDING) - 1)
+    return contact_sheet(sheet, columns=1 + len(ATTENDING), captions=titles)
+
+
+def _attention(
+    picture: Float[Tensor, "3 h w"], points: Float[Tensor, "tokens 2"], joint: int, shares: Float[Tensor, "tokens"]
+) -> Float[Tensor, "3 h w"]:
+    """Lines from one joint to all tokens, the stronger the more it attends to them; the strongest 30 are drawn."""
+    canvas = to_image(0.45 * picture + 0.1)
+    draw = ImageDraw.Draw(canvas, "RGBA")
+    start = tuple(points[joint].tolist())
+    strength = shares / shares.max()
+    for token in shares.argsort()[-30:].tolist():
+        end, power = tuple(points[token].tolist()), float(strength[token])
+        draw.line([start, end], fill=(255, 190, 60, int(40 + 215 * power)), width=1 + round(2 * power))
+        r = 1.5 + 2.5 * power
+        colour = (120, 200, 255, 255) if token < 21 else (255, 255, 255, 230)
+        draw.ellipse([end[0] - r, end[1] - r, end[0] + r, end[1] + r], fill=colour)
+    draw.ellipse([start[0] - 4, start[1] - 4, start[0] + 4, start[1] + 4], outline=(255, 60, 60, 255), width=2)
+    return to_tensor(canvas)
 
 
 def _turned(verts: Float[Tensor, "verts 3"], camera: Camera) -> Float[Tensor, "verts 3"]:

@@ -16,8 +16,9 @@ import torch
 from ownhand.data.photos import to_image
 from ownhand.estimators import build
 from ownhand.estimators.build import describe
+from ownhand.estimators.metro import Metro
 from ownhand.experiments import shape_tables, shapes, tables
-from ownhand.experiments.figures import comparison, curve_chart
+from ownhand.experiments.figures import attention_sheet, comparison, curve_chart
 from ownhand.experiments.parting import Protocol, parted, pool
 from ownhand.experiments.rows import calibrations, person_records
 from ownhand.experiments.store import Store
@@ -93,6 +94,8 @@ def measure(
         records, errors = _records(pipeline, seen, protocol, plan, store, known, report)
         costs = _costs(pipeline, plan, store, known, report)
         systems = _systems(pipeline, pictures, seen, records, protocol, plan, store, known, report)
+        if protocol == plan.protocols[-1]:
+            _draw_attention(pipeline, pictures, records, plan, out)
         found += [
             tables.table_1(records, systems, plan.dataset, protocol),
             *([tables.table_2(records, systems, costs, plan.dataset)] if protocol == plan.protocols[-1] else []),
@@ -263,6 +266,20 @@ def _costs(pipeline: Pipeline, plan: Plan, store: Store, known: Mapping, report:
 
     sums = {name: describe(path)["sha256"] for name, path in trained.items()}
     return store.table("costs", [0], {"weights": known["weights"], "systems": sums}, measured, report("costs"))
+
+
+def _draw_attention(
+    pipeline: Pipeline, pictures: LabelledPictures, records: pa.Table, plan: Plan, out: Path, count: int = 6
+) -> None:
+    """attention.jpg: what METRO's joints attend to in some pictures, evenly taken, if it was trained."""
+    path = None if plan.systems is None else trained_systems(plan.systems).get("METRO")
+    if path is None:
+        return
+    metro, rows = load_system(path, pipeline.hand), _tested(pictures, records)
+    assert isinstance(metro, Metro)
+    some = [rows[k] for k in np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
+    sheet = attention_sheet(metro, trained_view(path), pictures, some)
+    write_beside(out / "attention.jpg", lambda path: to_image(sheet).save(path, "JPEG", quality=90))
 
 
 def _tested(pictures: LabelledPictures, records: pa.Table) -> list[int]:
