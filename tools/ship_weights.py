@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ownhand.estimators import build
 from ownhand.hand.builtin import open_hand
+from ownhand.locate import FILE as DETECTOR
 from ownhand.pipeline import NETWORKS, load
 
 LIMIT_MB = 30.0
@@ -23,7 +24,8 @@ def main(run: Path, package: Path) -> None:
     hand, beside = open_hand(), package.with_name("weights.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
-    for stage in NETWORKS.values():
+    there = [DETECTOR] if (run / f"{DETECTOR}.json").exists() else []
+    for stage in (*NETWORKS.values(), *there):
         about = build.describe(run / stage)
         build.save(build.load(run / stage, hand), beside / stage, about["extra"], half=True)
     for name in ("prior_baseline.safetensors", "prior_identity.safetensors", "pipeline.json"):

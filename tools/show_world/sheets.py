@@ -8,12 +8,15 @@ from itertools import count
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ownhand.data.frame import HandFrame
+from ownhand.data.photos import to_image
 from ownhand.hand.builtin import open_hand
 from ownhand.structs import given
 from ownhand.synth import scene
+from ownhand.synth.frames import FrameGenerator
 from ownhand.synth.generator import Generator
 from ownhand.synth.people.forearm import hand_verts
 from ownhand.synth.people.looks import Look
@@ -40,6 +43,7 @@ Array = np.ndarray
 Picture = UInt8[Array, "h w 3"]
 
 SEED = 1  # of all worlds here
+FRAME = 200  # side of whole frames [px]
 SMALL, SIZE = 96, 128  # px
 APART = 80  # people between those that are shown, who then have other surroundings
 FLAT = HandShape("||||", "beside", 0.5)
@@ -259,7 +263,22 @@ def _rows_of_people(world: World, chosen: range, rows: int) -> Image.Image:
     return sheet(cells, left=[f"person\n{p}" for p in people], width=46)
 
 
+def frames() -> Image.Image:
+    """Consecutive whole frames with the boxes of their hands: right ones red, left ones green."""
+    generator = FrameGenerator(World(seed=SEED, singles=16), size=FRAME)
+    return sheet([[Cell(_boxed(generator[6 * row + column])) for column in range(6)] for row in range(4)])
+
+
+def _boxed(frame: HandFrame) -> Picture:
+    image = to_image(frame.image)
+    draw, (centres, sides) = ImageDraw.Draw(image), frame.boxes
+    for k in frame.present.nonzero()[:, 0].tolist():
+        (x, y), half = centres[k].tolist(), float(sides[k]) / 2
+        draw.rectangle((x - half, y - half, x + half, y + half), outline="red" if frame.is_right[k] else "lime")
+    return np.asarray(image)
+
+
 SHEETS = {
     draw_sheet.__name__: draw_sheet
-    for draw_sheet in (people, worn, poses, things, singles, light, devices, behind, clips, rigs)
+    for draw_sheet in (people, worn, poses, things, singles, light, devices, behind, clips, rigs, frames)
 }
