@@ -348,6 +348,9 @@ def test_track_follows_a_video_and_goes_on_where_it_was_stopped(ownhand, tmp_pat
     code, _, err = ownhand(*words, tmp_path / "parts", "--refine")
     assert code == 2
     assert "holds the hands of another video, or others of this one" in err
+    code, out, err = ownhand("calibrate", tmp_path / "clip.mp4", "--weights", weights, "--out", tmp_path / "me.hand")
+    assert code == 0, err
+    assert "a hand from 6 of 6 pictures (assumed field of view 60 degrees)" in out
     code, out, err = ownhand("export", tmp_path / "whole" / "hand_1", "--out", tmp_path / "motion.bvh")
     assert code == 0, err
     assert "6 frames" in out

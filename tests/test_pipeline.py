@@ -213,3 +213,12 @@ def test_where_no_hand_is_found_there_is_none(pipeline, views):
     assert blind.reconstruct(views) == [None] * len(views)
     with pytest.raises(NoHandError, match="none was recognised"):
         blind.calibrate(views)
+
+
+def test_pictures_that_come_one_by_one_give_what_they_give_at_once(pipeline, views):
+    at_once, one_by_one = pipeline.calibrate(views).identity, pipeline.calibrate(iter(views * 4), most=6).identity
+    assert len(one_by_one.evidence.weights) == 6
+    assert set(one_by_one.evidence.names) == {view.name for view in views}
+    torch.testing.assert_close(one_by_one.shape, at_once.shape, atol=1e-3, rtol=0)
+    with pytest.raises(NoHandError, match="recognised in no picture"):
+        pipeline.calibrate(iter([]))

@@ -54,8 +54,8 @@ def calibrate(
     """Find a person's hand from pictures of it that nobody annotated; 20 are plenty.
 
     Args:
-        pictures: Pictures of one person's hands, left or right. Folders are searched. Or one .npz or .json with what
-            another system said of each picture (docs/formats.md).
+        pictures: Pictures of one person's hands, left or right. Folders are searched. Or a video; or one .npz or .json
+            with what another system said of each picture (docs/formats.md).
         out: Where the hand goes (a small JSON file).
         side: Use one hand of each picture, of this side. When not given, all hands that are found count, and both
             sides of a person are taken to be alike.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,7 +18,7 @@ from ownhand.calibrate import Anchor, calibrate
 from ownhand.console import check_writable, progress
 from ownhand.data.parameters import read_parameters
 from ownhand.data.photos import PhotoError, to_image
-from ownhand.data.video import VideoWriter, frame_count, read_frames
+from ownhand.data.video import VideoWriter, frame_count, is_video, read_frames
 from ownhand.files import write_beside, write_text
 from ownhand.geometry.camera import Camera
 from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
@@ -40,6 +40,9 @@ from ownhand.views import DEFAULT_FOV, View, assumed, find_pictures, read_camera
 
 SCHEMA = "ownhand reconstruction 1"
 BATCH = 16
+FRAMES = 240
+"""Frames of a video in which a calibration looks at hands, at most."""
+
 SAVE_EVERY = 25
 """Frames of a video after which is kept where the tracker is: what a kill costs at most."""
 
@@ -76,9 +79,15 @@ def calibrate_pictures(
         count, source = len(known.shape), f"estimates from {pictures[0].name}"
     else:
         pipeline = load(weights)
-        views = _hands(pipeline, pictures, side, K, fov)
+        if len(pictures) == 1 and is_video(pictures[0]):
+            known = None if K is None else read_intrinsics(K)
+            source = assumed(fov or DEFAULT_FOV) if K is None else f"intrinsics from {K.name}"
+            views = _Counted(_hands_in_video(pipeline, pictures[0], side, known, fov or DEFAULT_FOV))
+        else:
+            views = _hands(pipeline, pictures, side, K, fov)
+            source = _camera_words(views)
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
-        count, source = len(views), _camera_words(views)
+        count = len(views)
     identity, evidence = found.identity, found.identity.evidence
     lengths = measurements_mm(identity, hand)
     provenance = {
@@ -324,6 +333,34 @@ def _hands(
     if missed:
         print(f"no hand found in {_some(missed)}", file=sys.stderr)
     return found
+
+
+class _Counted:
+    """Views that come one by one; its length is how many there were."""
+
+    def __init__(self, views: Iterator[View]):
+        self._views, self._count = views, 0
+
+    def __iter__(self) -> Iterator[View]:
+        for view in self._views:
+            self._count += 1
+            yield view
+
+    def __len__(self) -> int:
+        return self._count
+
+
+def _hands_in_video(pipeline: Pipeline, video: Path, side: str | None, K: Tensor | None, fov: float) -> Iterator[View]:
+    """The hands in at most `FRAMES` frames of a video, evenly taken, as `_hands` has those of pictures."""
+    total = frame_count(video)
+    step = max(1, total // FRAMES)
+    with progress() as report:
+        show = report("frames")
+        for number, (_, image) in enumerate(read_frames(video)):
+            if number % step == 0:
+                view = View.of(image, K, fov=fov, is_right=side != "left", name=f"frame {number}")
+                yield from [view] if side is not None else pipeline.find([view])
+                show(number + 1, max(total, number + 1))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from ownhand.estimators.base import full_precision
 from ownhand.estimators.detector import FoundHands, HandMaps
 from ownhand.hand.skeleton import upright_angle
 
-DETECTION = {"centres": 1.0, "offset": 0.5, "side": 0.5, "up": 0.3}
+DETECTION = {"centres": 1.0, "right": 0.5, "offset": 0.5, "side": 0.5, "up": 0.3}
 """Weights of the terms of `detection_loss`."""
 
 SEEN = 8
@@ -36,8 +36,9 @@ def detection_loss(
 ) -> dict[str, Float[Tensor, "batch"]]:
     """Every term named in `weights`, unweighted, and their weighted sum as `total`.
 
-    `centres` is the penalty-reduced focal loss of Zhou et al. 2019 (equation 1), per hand; the others are errors of
-    offset [cells], logarithm of the side, and 1 - cosine of the error of the upright angle, near the middles of hands.
+    `centres` is the penalty-reduced focal loss of Zhou et al. 2019 (equation 1), per hand. The others count near the
+    middles of hands: cross-entropy of right or left; errors of offset [cells] and of the logarithm of the box's side;
+    1 - cosine of the error of the upright angle.
 
     Args:
         maps: What the detector said.
@@ -57,23 +58,21 @@ def detection_loss(
         squared = away_y.square()[..., :, None] + away_x.square()[..., None, :]
         sigma = (SPREAD * side).clamp_min(0.5)
         peak = torch.exp(-squared / (2 * sigma.square()[..., None, None])) * taught[..., None, None]
-        classes = torch.stack([frame.is_right, ~frame.is_right], -1)
-        target = (peak[:, :, None] * classes[..., None, None]).amax(1)
+        target = peak.amax(1)
         inside = (away_y.abs()[..., :, None] < side[..., None, None] / 2) & (
             away_x.abs()[..., None, :] < side[..., None, None] / 2
         )
-        unsure = (inside & (frame.present & ~taught)[..., None, None]).any(1) & (peak.amax(1) < ABOUT)
+        unsure = (inside & (frame.present & ~taught)[..., None, None]).any(1) & (target < ABOUT)
         middle = torch.zeros_like(target, dtype=torch.bool)
         where = centre.long().clamp_min(0).minimum(centre.new_tensor([cols - 1, rows - 1]).long())
         batch, hand = taught.nonzero(as_tuple=True)
         place = where[batch, hand]
-        middle[batch, (~frame.is_right[batch, hand]).long(), place[:, 1], place[:, 0]] = True
+        middle[batch, place[:, 1], place[:, 0]] = True
 
         count = taught.sum(-1).clamp_min(1)
-        values = {"centres": _focal(maps.logits, target, middle, ~unsure[:, None]) / count}
+        values = {"centres": _focal(maps.logits, target, middle, ~unsure) / count}
         owner = peak.argmax(1)
-        weight = peak.amax(1)
-        weight = weight.where(weight > ABOUT, 0)
+        weight = target.where(target > ABOUT, 0)
         norm = weight.sum((-2, -1)).clamp_min(1e-6)
 
         def of_owner(values: Float[Tensor, "batch hands"]) -> Float[Tensor, "batch rows cols"]:
@@ -82,6 +81,8 @@ def detection_loss(
         def near(errors: Float[Tensor, "batch rows cols"]) -> Float[Tensor, "batch"]:
             return (errors * weight).sum((-2, -1)) / norm
 
+        right = of_owner(frame.is_right.to(maps.right))
+        values["right"] = near(F.binary_cross_entropy_with_logits(maps.right, right, reduction="none"))
         off_x = maps.offset[:, 0] - (of_owner(centre[..., 0]) - xs)
         off_y = maps.offset[:, 1] - (of_owner(centre[..., 1]) - ys[:, None])
         values["offset"] = near(off_x.abs() + off_y.abs())
@@ -93,15 +94,15 @@ def detection_loss(
 
 
 def _focal(
-    logits: Float[Tensor, "batch 2 rows cols"],
-    target: Float[Tensor, "batch 2 rows cols"],
-    middle: Bool[Tensor, "batch 2 rows cols"],
-    counts: Bool[Tensor, "batch 1 rows cols"],
+    logits: Float[Tensor, "batch rows cols"],
+    target: Float[Tensor, "batch rows cols"],
+    middle: Bool[Tensor, "batch rows cols"],
+    counts: Bool[Tensor, "batch rows cols"],
 ) -> Float[Tensor, "batch"]:
     p = logits.sigmoid()
     hit = (1 - p).square() * F.softplus(-logits)
     false = (1 - target).pow(4) * p.square() * F.softplus(logits)
-    return hit.where(middle, false * counts).sum((1, 2, 3))
+    return hit.where(middle, false * counts).sum((1, 2))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ hands = pipeline.reconstruct(views, me.identity, refine=True)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ownhand.calibrate import Anchor, Calibration, calibrate
+from ownhand.calibrate import Anchor, Calibration, alike, calibrate, most_different
 from ownhand.estimators import build
 from ownhand.estimators.base import FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
@@ -35,7 +36,7 @@ from ownhand.locate import FILE as DETECTOR
 from ownhand.locate import HandBox, HandFinder, Locator, WholePicture
 from ownhand.results import Reconstruction, Seen
 from ownhand.settings import Settings, load_settings
-from ownhand.structs import given, stack
+from ownhand.structs import concatenate, given, stack
 from ownhand.views import View, placements
 
 NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "identity"}
@@ -54,6 +55,13 @@ RIG_CAUTION = 1.0
 
 SMALLEST_HAND = 0.1
 """Share of the square in which a locator sees a hand: first keypoints that fall together do not make a tiny crop."""
+
+
+MOST = 40
+"""Pictures that a calibration uses: more of them hardly add anything."""
+
+BIT = 16
+"""Pictures that are held at once where they come one by one."""
 
 
 class NoHandError(ValueError):
@@ -219,25 +227,37 @@ class Pipeline:
         return sure if seen.located is None else sure & seen.located
 
     def calibrate(
-        self, views: Sequence[View], *, anchor: Anchor | None = None, method: str | None = None
+        self, views: Iterable[View], *, anchor: Anchor | None = None, method: str | None = None, most: int = MOST
     ) -> Calibration:
         """Find a person's hand.
 
         Args:
-            views: Pictures of one person, right hands or left hands already mirrored.
+            views: Pictures of one person, right hands or left hands already mirrored. What is no sequence is read bit
+                by bit: long videos need not fit into memory.
             anchor: A measured length, if there is one.
             method: How pictures are combined; by default the one that did best on validation people.
+            most: Of more pictures, so many sure and different ones are chosen.
 
         Raises:
             NoHandError: No picture shows a hand.
         """
-        _, seen = self.crop(views)
-        found = self.has_hand(seen)
-        if not found.any():
-            names = ", ".join(view.name for view in views[:3]) + (", ..." if len(views) > 3 else "")
-            raise NoHandError(f"expected pictures that show a hand, but none was recognised in {names}")
-        names = tuple(view.name for view, there in zip(views, found, strict=True) if there)
-        return self.combine(seen[found], anchor=anchor, method=method, names=names)
+        parts, names, missed = [], [], []
+        for some in [views] if isinstance(views, Sequence) else _bits(views):
+            _, seen = self.crop(some)
+            found = self.has_hand(seen)
+            if found.any():
+                parts.append(seen[found])
+            names += [view.name for view, there in zip(some, found, strict=True) if there]
+            missed += [view.name for view, there in zip(some, found, strict=True) if not there]
+        if not parts:
+            shown = ", ".join(missed[:3]) + (", ..." if len(missed) > 3 else "")
+            raise NoHandError(f"expected pictures that show a hand, but none was recognised in {shown or 'no picture'}")
+        seen = concatenate(parts)
+        if len(names) > most:
+            together = alike(seen.pose.R_cam_root, seen.pose.R_parent_joint)
+            chosen = most_different(together, seen.keypoint_confidence.mean(-1), most)
+            seen, names = seen[chosen], [names[k] for k in chosen]
+        return self.combine(seen, anchor=anchor, method=method, names=tuple(names))
 
     def keypoint_likelihood(self, seen: Seen, start: Float[Tensor, "shapes"] | None = None) -> ShapeLikelihood:
         """What the keypoints of each crop say of the person's shape; with a `start`, around the shape that fits all."""
@@ -374,6 +394,12 @@ class Pipeline:
             model=model,
             fit=result,
         )
+
+
+def _bits(views: Iterable[View]) -> Iterator[list[View]]:
+    left = iter(views)
+    while some := list(islice(left, BIT)):
+        yield some
 
 
 def _cropped(views: Sequence[View], crops: Sequence[Crop]) -> tuple[Float[Tensor, "views 3 h w"], Camera]:

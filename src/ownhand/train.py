@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 
 from ownhand import checkpoints
 from ownhand.data.batches import Batches, hash_seed, in_order
-from ownhand.data.dataset import FrameDataset, ShardDataset
+from ownhand.data.dataset import ShardDataset, open_frames
 from ownhand.data.frame import HandFrame
 from ownhand.data.pictures import JoinedPictures, Pictures
 from ownhand.data.sample import HandSample
@@ -164,9 +164,9 @@ def _open(sources: Sequence[Source], device: str, frames: bool) -> Pictures:
     opened = [source for source in sources if not isinstance(source, (str, Path))]
     words = [source for source in sources if isinstance(source, (str, Path))]
     folders = [source for source in words if not str(source).startswith(PREFIX)]
-    stored = [FrameDataset(*folders) if frames else ShardDataset(*folders)] if folders or not sources else []
     if frames and (len(words) > len(folders) or opened):
         raise ValueError("expected folders of `ownhand synth --frames` to teach a detector")
+    stored = [open_frames(*folders) if frames else ShardDataset(*folders)] if folders or not sources else []
     drawn = [DrawnPictures.from_words(str(source)).on(device) for source in words if source not in folders]
     parts: list[Pictures] = [*opened, *stored, *drawn]
     return JoinedPictures(*parts) if len(parts) > 1 else parts[0]
@@ -289,8 +289,10 @@ def _forerunners(stage: Stage, task: _Task) -> list[Path]:
     if task.start is None or (here and here.with_suffix(".json").exists()):
         return [here] if here else []
     names = ["keypoints", "confidence"]  # the latter holds a baseline
-    seeks = stage.estimator["kind"] in ("keypoints", "detector")
-    return [task.start / name for name in (reversed(names) if seeks else names)]
+    if stage.estimator["kind"] == "detector":
+        there = (task.start / stage.name).with_suffix(".json").exists()
+        return [task.start / (stage.name if there else "keypoints")]
+    return [task.start / name for name in (reversed(names) if stage.estimator["kind"] == "keypoints" else names)]
 
 
 def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Network:

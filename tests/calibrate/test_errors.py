@@ -19,6 +19,7 @@ from ownhand.calibrate import (
     choose_weight_map,
     coverage,
     fit_error_model,
+    most_different,
     shape_metric,
     standardised,
     update,
@@ -367,3 +368,11 @@ def test_weights_of_copies_are_shared_and_their_number_is_one():
     torch.testing.assert_close(spread, torch.tensor([0.125] * 4 + [0.5], dtype=torch.float64))
     assert float(independent_pictures(spread, together)) == pytest.approx(2)
     assert float(independent_pictures(weights, None)) == pytest.approx(5)
+
+
+def test_of_many_pictures_the_good_and_different_ones_are_chosen():
+    together = torch.eye(6, dtype=torch.float64)
+    together[:3, :3] = 0.9 + 0.1 * torch.eye(3, dtype=torch.float64)
+    quality = torch.tensor([0.5, 0.9, 0.8, 0.3, 0.7, 0.1])
+    assert most_different(together, quality, 3) == [1, 3, 4]
+    assert most_different(together, quality, 9) == list(range(6))

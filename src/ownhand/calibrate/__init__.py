@@ -4,7 +4,7 @@ from ownhand.calibrate.calibration import Calibration, Method, calibrate, combin
 from ownhand.calibrate.errors import Anchor, ErrorModel, coverage, standardised
 from ownhand.calibrate.metric import mesh_jacobian, shape_metric
 from ownhand.calibrate.validation import KnownPerson, choose_weight_map, combined, fit_error_model
-from ownhand.calibrate.weights import WeightMap, alike, weight_map_candidates
+from ownhand.calibrate.weights import WeightMap, alike, most_different, weight_map_candidates
 
 __all__ = [
     "Anchor",
@@ -22,6 +22,7 @@ __all__ = [
     "find_outliers",
     "fit_error_model",
     "mesh_jacobian",
+    "most_different",
     "observed",
     "shape_metric",
     "standardised",

@@ -115,3 +115,26 @@ def spread_evenly(
         return weights
     shared = weights / together.to(weights).sum(-1)
     return shared / shared.sum()
+
+
+def most_different(
+    together: Float[Tensor, "pictures pictures"], quality: Float[Tensor, "pictures"], count: int
+) -> list[int]:
+    """Good pictures that say different things: the best one, then again and again the best that is new.
+
+    Args:
+        together: How much the errors of two pictures go together (`alike`).
+        quality: How good each is, positive.
+        count: How many to choose, at most.
+
+    Returns:
+        Their numbers, in their order.
+    """
+    chosen: list[int] = []
+    new = torch.ones_like(quality)
+    for _ in range(min(count, len(quality))):
+        worth = quality * new
+        worth[chosen] = -1
+        chosen.append(int(worth.argmax()))
+        new = torch.minimum(new, 1 - together[chosen[-1]].to(new))
+    return sorted(chosen)

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+import torch.nn.functional as F
 from jaxtyping import Int
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ownhand.data.frame import HandFrame
-from ownhand.data.pictures import FIELDS, check_fields
+from ownhand.data.frame import HANDS, HandFrame
+from ownhand.data.pictures import FIELDS, JoinedPictures, Pictures, check_fields
 from ownhand.data.sample import SINGLE, HandSample, Taken
 from ownhand.data.shards import FILES, finished_shards, shard_path
 from ownhand.data.verify import read_index, verify_tar
@@ -213,6 +214,70 @@ class FrameDataset(ShardDataset):
             visible=found["visible"].unflatten(-1, (hands, 21)),
             is_right=found["is_right"],
         )
+
+
+class CropsAsFrames:
+    """Stored crops of one hand each as whole frames: hands that fill a large part of the picture.
+
+    Args:
+        crops: The crops.
+        size: Side to which they are enlarged [px].
+    """
+
+    subjects = None
+    blocks = None
+
+    def __init__(self, crops: ShardDataset, size: int):
+        self._crops, self._size = crops.only(()), size
+
+    def __len__(self) -> int:
+        return len(self._crops)
+
+    def load(self, indices: Sequence[int]) -> HandFrame:
+        """Several frames as one batch. Raises as `ShardDataset.load`."""
+        sample = self._crops.load(indices)
+        height, width = sample.image.shape[-2:]
+        size = (self._size, self._size)
+        image = F.interpolate(sample.image, size=size, mode="bilinear", antialias=True)
+        shown = torch.arange(HANDS).eq(0).expand(len(indices), -1)
+        right = torch.ones(len(indices), dtype=torch.bool)
+        keypoints = sample.keypoints * sample.keypoints.new_tensor([self._size / width, self._size / height])
+        return HandFrame(
+            image=image,
+            present=shown,
+            keypoints=keypoints[:, None] * shown[..., None, None],
+            visible=sample.visible[:, None] & shown[..., None],
+            is_right=right[:, None] & shown,
+        )
+
+    def only(self, fields: Sequence[str]) -> CropsAsFrames:
+        """The same: there are neither `labels` nor `depth`."""
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self._crops.fingerprint}@{self._size}"
+
+
+def open_frames(*folders: str | Path) -> Pictures:
+    """Folders of whole frames, and of crops of one hand each, which are enlarged to the frames' size.
+
+    Raises:
+        ValueError: No folder holds frames; or as `ShardDataset`.
+    """
+    whole = [folder for folder in folders if _holds_frames(folder)]
+    if not whole:
+        raise ValueError(f"expected a folder of `ownhand synth --frames`, got {', '.join(map(str, folders)) or 'none'}")
+    frames = FrameDataset(*whole)
+    crops = [folder for folder in folders if folder not in whole]
+    if not crops:
+        return frames
+    return JoinedPictures(frames, CropsAsFrames(ShardDataset(*crops), int(frames.load([0]).image.shape[-1])))
+
+
+def _holds_frames(folder: str | Path) -> bool:
+    numbers = finished_shards(folder)
+    return bool(numbers) and "present" in read_index(folder, numbers[0])[0].column_names
 
 
 def _chosen(columns: Mapping[str, Any], fields: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -40,8 +40,8 @@ class Pictures(Protocol):
         """Equal for data sets of the same content in the same order."""
         ...
 
-    def load(self, indices: Sequence[int]) -> HandSample:
-        """Several pictures as one batch."""
+    def load(self, indices: Sequence[int]) -> Any:
+        """Several pictures as one batch: a `HandSample`, or a `HandFrame` of whole frames."""
         ...
 
     def only(self, fields: Sequence[str]) -> Pictures:
@@ -71,7 +71,7 @@ class JoinedPictures:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def load(self, indices: Sequence[int]) -> HandSample:
+    def load(self, indices: Sequence[int]) -> Any:
         """Several pictures as one batch. Raises ValueError if they differ in size or in the fields they have."""
         rows = torch.as_tensor(indices, dtype=torch.long)
         owner = torch.searchsorted(self._starts, rows, right=True) - 1
@@ -79,9 +79,11 @@ class JoinedPictures:
         for number in owner.unique().tolist():
             places.append((owner == number).nonzero()[:, 0])
             sample = self._parts[number].load((rows[places[-1]] - self._starts[number]).tolist())
-            subject = None if sample.subject is None else sample.subject + self._people[number]
-            samples.append(replace(sample, subject=subject, taken=None))
-        if len(sizes := {sample.camera.size for sample in samples}) > 1:
+            if isinstance(sample, HandSample):
+                subject = None if sample.subject is None else sample.subject + self._people[number]
+                sample = replace(sample, subject=subject, taken=None)
+            samples.append(sample)
+        if len(sizes := {tuple(sample.image.shape[-2:]) for sample in samples}) > 1:
             raise ValueError(f"all pictures of a batch must have one size, but they have {sorted(sizes)}")
         return concatenate(samples)[torch.cat(places).argsort()]
 

@@ -44,13 +44,15 @@ class HandMaps(TensorStruct):
     """What each cell of a map says of the hand whose middle it holds.
 
     Attributes:
-        logits: Whether there is one: right hands, left hands.
+        logits: Whether there is one.
+        right: Whether it is a right hand, as a logit.
         offset: From the cell's middle to the middle of the hand's box, in cells.
         log_side: Logarithm of the longer side of that box, in cells.
         up: Cosine and sine of the angle by which to turn the picture for the palm to point up, at any length.
     """
 
-    logits: Float[Tensor, "*batch 2 rows cols"]
+    logits: Float[Tensor, "*batch rows cols"]
+    right: Float[Tensor, "*batch rows cols"]
     offset: Float[Tensor, "*batch 2 rows cols"]
     log_side: Float[Tensor, "*batch rows cols"]
     up: Float[Tensor, "*batch 2 rows cols"]
@@ -102,16 +104,16 @@ class Detector(Network):
         assert last.bias is not None
         nn.init.normal_(last.weight, std=0.01)
         with torch.no_grad():
-            last.bias[:2] = -math.log(1 / RARE - 1)
+            last.bias[0] = -math.log(1 / RARE - 1)
 
     def forward(self, image: Float[Tensor, "batch 3 h w"]) -> HandMaps:
         """Look at whole pictures, RGB in [0, 1]; sides that are multiples of 32 are used to the last pixel."""
         out = at_least_float32(self.head(self.decoder(self.backbone(image).maps[1:])))
-        return HandMaps(logits=out[:, :2], offset=out[:, 2:4], log_side=out[:, 4], up=out[:, 5:])
+        return HandMaps(logits=out[:, 0], right=out[:, 1], offset=out[:, 2:4], log_side=out[:, 4], up=out[:, 5:])
 
 
 def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands:
-    """The `count` best peaks of both maps: cells that no neighbour surpasses.
+    """The `count` best peaks: cells that no neighbour surpasses.
 
     Args:
         maps: What a detector says.
@@ -121,9 +123,8 @@ def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands
     with full_precision(maps.logits):
         rows, cols = maps.logits.shape[-2:]
         score = maps.logits.sigmoid()
-        peak = score.where(score == F.max_pool2d(score, 3, 1, 1), 0)
-        best, place = peak.flatten(1).topk(min(count, 2 * rows * cols))
-        cell = place % (rows * cols)
+        peak = score.where(score == F.max_pool2d(score[:, None], 3, 1, 1)[:, 0], 0)
+        best, cell = peak.flatten(1).topk(min(count, rows * cols))
 
         def read(values: Float[Tensor, "batch _ rows cols"]) -> Float[Tensor, "batch n _"]:
             flat = values.flatten(2).mT
@@ -137,5 +138,5 @@ def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands
             centre=(middle + read(maps.offset)) * pixels,
             side=read(maps.log_side[:, None])[..., 0].exp() * pixels.mean(),
             angle=torch.atan2(up[..., 1], up[..., 0]),
-            is_right=place < rows * cols,
+            is_right=read(maps.right[:, None])[..., 0] > 0,
         )
