@@ -312,6 +312,29 @@ def test_every_command_explains_itself(ownhand):
         assert "usage: ownhand" in out
 
 
+def test_hands_that_another_program_found_are_used(ownhand, tmp_path, tiny_weights):
+    points = [[5.0 + 2 * k, 40.0 - k, 0.99] for k in range(21)]
+    hands = [{"side": "left", "keypoints": points}, {"side": "right", "box": [10, 10, 40, 40]}]
+    content = {"format": "ownhand hands 1", "pictures": {"a.png": hands}}
+    (tmp_path / "hands.json").write_text(json.dumps(content))
+    to_image(torch.rand(3, 64, 64)).save(tmp_path / "a.png")
+    weights = shutil.copytree(tiny_weights, tmp_path / "weights")
+    settings = json.loads((weights / "pipeline.json").read_text()) | {"min_keypoint_confidence": 0.0}
+    (weights / "pipeline.json").write_text(json.dumps(settings))
+    words = ("--hands", tmp_path / "hands.json", "--weights", weights, "--out", tmp_path / "out")
+    code, _, err = ownhand("reconstruct", tmp_path / "a.png", *words)
+    assert code == 0, err
+    left, right = (json.loads((tmp_path / "out" / name).read_text()) for name in ("a.json", "a_2.json"))
+    assert (left["is_right"], right["is_right"]) == (False, True)
+    np.testing.assert_allclose(left["keypoints"], np.array(points)[:, :2], atol=0.02)
+    code, _, err = ownhand("reconstruct", tmp_path / "a.png", *words, "--side", "right")
+    assert code == 0, err
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    code, _, err = ownhand("reconstruct", tmp_path / "b.png", *words)
+    assert code == 2
+    assert "it has none in b" in err
+
+
 def test_track_follows_a_video_and_goes_on_where_it_was_stopped(ownhand, tmp_path, tiny_weights, monkeypatch):
     pytest.importorskip("av")
     from ownhand.data.video import VideoWriter

@@ -222,3 +222,24 @@ def test_pictures_that_come_one_by_one_give_what_they_give_at_once(pipeline, vie
     torch.testing.assert_close(one_by_one.shape, at_once.shape, atol=1e-3, rtol=0)
     with pytest.raises(NoHandError, match="recognised in no picture"):
         pipeline.calibrate(iter([]))
+
+
+def test_joints_that_somebody_else_found_are_believed(pipeline, views):
+    points = torch.cat([10 + 40 * torch.rand(21, 2), torch.full((21, 1), 0.7)], 1)
+    right = replace(views[0], keypoints=points)
+    hand = pipeline.reconstruct([right], refine=True)[0]
+    torch.testing.assert_close(hand.keypoints, points[:, :2], atol=1e-2, rtol=0)
+    torch.testing.assert_close(hand.keypoint_confidence, points[:, 2])
+    mirrored = right.mirrored().mirrored()
+    torch.testing.assert_close(mirrored.keypoints, points)
+    assert pipeline.changed(locator=Nothing()).find([right]) == [right]
+
+
+def test_joints_that_were_not_seen_do_not_move_the_crop(pipeline, views):
+    points = torch.cat([10 + 40 * torch.rand(21, 2), torch.full((21, 1), 0.9)], 1)
+    unseen = points.clone()
+    unseen[5] = torch.tensor([500.0, -300.0, 0.0])
+    unseen[6] = torch.tensor([-500.0, 900.0, 0.0])
+    crops, _ = pipeline.crop([replace(views[0], keypoints=p) for p in (points, unseen)])
+    sides = [float(torch.linalg.det(crop.T_crop_image)) ** -0.5 for crop in crops]
+    assert sides[1] <= 1.01 * sides[0]

@@ -48,6 +48,7 @@ def calibrate(
     method: Method | None = None,
     K: Path | None = None,
     fov: float | None = None,
+    hands: Path | None = None,
     weights: Path | None = None,
     mano: Path | None = None,
 ) -> None:
@@ -67,6 +68,8 @@ def calibrate(
             and where it stood, if several saw the hand at once: that settles its size (docs/formats.md).
         fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
             the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
+        hands: Where the hands are, or their joints, as another program found them: our JSON, COCO-WholeBody, MediaPipe,
+            or a folder of OpenPose's (docs/formats.md). Joints are believed instead of our own.
         weights: Folder with trained weights; those shipped with the package when not given.
         mano: Folder with MANO_RIGHT.pkl, if the estimates of another system are MANO's.
     """
@@ -74,7 +77,7 @@ def calibrate(
 
     calibrate_pictures(
         pictures, out, side=side, length_mm=length_mm, length_std_mm=length_std_mm, method=method, K=K, fov=fov,
-        weights=weights, mano=mano,
+        hands=hands, weights=weights, mano=mano,
     )  # fmt: skip
 
 
@@ -88,6 +91,7 @@ def reconstruct(
     side: Side | None = None,
     K: Path | None = None,
     fov: float | None = None,
+    hands: Path | None = None,
     weights: Path | None = None,
 ) -> None:
     """The hands in every picture in 3D: overlay, mesh and STEM.json, STEM_2.json ... of each (docs/formats.md).
@@ -101,11 +105,13 @@ def reconstruct(
         K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text; or .json with the camera of each.
         fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
             the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
+        hands: Where the hands are, or their joints, as another program found them: our JSON, COCO-WholeBody, MediaPipe,
+            or a folder of OpenPose's (docs/formats.md). Joints are believed instead of our own.
         weights: Folder with trained weights; those shipped with the package when not given.
     """
     from ownhand.commands import reconstruct_pictures
 
-    reconstruct_pictures(pictures, out, hand=hand, refine=refine, side=side, K=K, fov=fov, weights=weights)
+    reconstruct_pictures(pictures, out, hand=hand, refine=refine, side=side, K=K, fov=fov, hands=hands, weights=weights)
 
 
 def track(

@@ -16,6 +16,7 @@ from torch import Tensor
 from ownhand import __version__
 from ownhand.calibrate import Anchor, calibrate
 from ownhand.console import check_writable, progress
+from ownhand.data.detections import DetectedHand, read_detections
 from ownhand.data.parameters import read_parameters
 from ownhand.data.photos import PhotoError, to_image
 from ownhand.data.video import VideoWriter, frame_count, is_video, read_frames
@@ -30,6 +31,7 @@ from ownhand.hand.mano import load_mano
 from ownhand.hand.model import HandPose, at_rest, mirror_pose
 from ownhand.hand.motion import write_arrays, write_bvh
 from ownhand.hand.skeleton import JOINTS_16
+from ownhand.locate import MARGIN, HandBox
 from ownhand.pipeline import NoHandError, Pipeline, load
 from ownhand.render.overlay import draw_mesh
 from ownhand.results import Reconstruction
@@ -57,6 +59,7 @@ def calibrate_pictures(
     method: str | None,
     K: Path | None,
     fov: float | None,
+    hands: Path | None,
     weights: Path | None,
     mano: Path | None,
 ) -> None:
@@ -84,7 +87,7 @@ def calibrate_pictures(
             source = assumed(fov or DEFAULT_FOV) if K is None else f"intrinsics from {K.name}"
             views = _Counted(_hands_in_video(pipeline, pictures[0], side, known, fov or DEFAULT_FOV))
         else:
-            views = _hands(pipeline, pictures, side, K, fov)
+            views = _hands(pipeline, pictures, side, K, fov, hands)
             source = _camera_words(views)
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
         count = len(views)
@@ -119,12 +122,13 @@ def reconstruct_pictures(
     side: str | None,
     K: Path | None,
     fov: float | None,
+    hands: Path | None,
     weights: Path | None,
 ) -> None:
     """`ownhand reconstruct`. Raises ValueError with one sentence for input that cannot be used."""
     check_writable(out)
     pipeline = load(weights)
-    views = _hands(pipeline, pictures, side, K, fov)
+    views = _hands(pipeline, pictures, side, K, fov, hands)
     identity = None if hand is None else load_identity(hand, pipeline.hand)
     missed = []
     for start in range(0, len(views), BATCH):
@@ -316,14 +320,21 @@ def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandP
 
 
 def _hands(
-    pipeline: Pipeline, pictures: tuple[Path, ...], side: str | None, K: Path | None, fov: float | None
+    pipeline: Pipeline,
+    pictures: tuple[Path, ...],
+    side: str | None,
+    K: Path | None,
+    fov: float | None,
+    hands: Path | None = None,
 ) -> list[View]:
-    """One view of each hand: of a given side, whose box is to be found, or of all that are found.
+    """One view of each hand: of a given side, whose box is to be found, or of all that are found, here or by others.
 
     Raises:
         NoHandError: No hand is found in any picture.
     """
     views = _views(pictures, side or "right", K, fov)
+    if hands is not None:
+        return _known_hands(views, read_detections(hands), side, hands)
     if side is not None:
         return views
     found = pipeline.find(views)
@@ -332,6 +343,33 @@ def _hands(
         raise NoHandError(f"expected pictures that show a hand, but none was found in {_some(missed)}")
     if missed:
         print(f"no hand found in {_some(missed)}", file=sys.stderr)
+    return found
+
+
+def _known_hands(views: list[View], known: dict[str, list[DetectedHand]], side: str | None, path: Path) -> list[View]:
+    """One view of each hand that another program found, on the given side if there is one."""
+    found = []
+    for view in views:
+        upright = view if view.is_right else view.mirrored()
+        count = 0
+        for hand in known.get(view.file, known.get(view.name, [])):
+            if side is not None and hand.is_right != (side == "right"):
+                continue
+            count += 1
+            name = view.name if count == 1 else f"{view.name}_{count}"
+            points = None
+            if hand.keypoints is not None and hand.confidence is not None:
+                points = torch.cat([hand.keypoints, hand.confidence[:, None]], 1)
+            box = None
+            if hand.box is not None:
+                x, y, width, height = hand.box
+                centre, longer = (x + width / 2, y + height / 2), max(width, height)
+                box = HandBox(centre=centre, side=MARGIN * longer, is_right=hand.is_right)
+            one = replace(upright, box=box, keypoints=points, name=name)
+            found.append(one if hand.is_right else one.mirrored())
+    if not found:
+        names = _some([view.name for view in views])
+        raise NoHandError(f"{path}: expected hands in the pictures, but it has none in {names}")
     return found
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.calibrate import Anchor, Calibration, alike, calibrate, most_different
+from ownhand.data.detections import LEAST
 from ownhand.estimators import build
 from ownhand.estimators.base import FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
@@ -33,7 +34,7 @@ from ownhand.hand.model import HandModel, HandPose, ShapedHand
 from ownhand.hand.pose_prior import PosePrior
 from ownhand.hand.skeleton import upright_angle
 from ownhand.locate import FILE as DETECTOR
-from ownhand.locate import HandBox, HandFinder, Locator, WholePicture
+from ownhand.locate import MARGIN, HandBox, HandFinder, Locator, WholePicture
 from ownhand.results import Reconstruction, Seen
 from ownhand.settings import Settings, load_settings
 from ownhand.structs import concatenate, given, stack
@@ -168,6 +169,9 @@ class Pipeline:
         """
         found = []
         for view in views:
+            if view.box is not None or view.keypoints is not None:
+                found.append(view)
+                continue
             for number, box in enumerate(self.locator(view.image), start=1):
                 name = view.name if number == 1 else f"{view.name}_{number}"
                 one = replace(view, box=box, name=name)
@@ -178,13 +182,22 @@ class Pipeline:
         """Find the hand in each view, unless its box says where it is; crop it, and anew around its keypoints; look.
 
         Args:
-            views: Pictures of right hands. Where hands of both sides are found, the best right one is taken.
+            views: Pictures of right hands. Where hands of both sides are found, the best right one is taken. Keypoints
+                that a view brings along are believed instead of the network's.
         """
-        found = [view.box or self._box(view) for view in views]
+        found = [view.box or _box_of(view) or self._box(view) for view in views]
         boxes = [box or WholePicture()(view.image)[0] for view, box in zip(views, found, strict=True)]
         first = self._keypoints(views, [box.crop(self.settings.size) for box in boxes])
+        for view, points in zip(views, first, strict=True):
+            if view.keypoints is not None:
+                points[:] = _known(view.keypoints)
         crops, seen = self.crop_around(views, first, smallest=[SMALLEST_HAND * box.side for box in boxes])
-        return crops, replace(seen, located=torch.tensor([box is not None for box in found]))
+        keypoints, confidence = seen.keypoints.clone(), seen.keypoint_confidence.clone()
+        for k, (view, crop) in enumerate(zip(views, crops, strict=True)):
+            if view.keypoints is not None:
+                keypoints[k], confidence[k] = crop.keypoints(view.keypoints[:, :2]), view.keypoints[:, 2]
+        located = torch.tensor([box is not None for box in found])
+        return crops, replace(seen, keypoints=keypoints, keypoint_confidence=confidence, located=located)
 
     def _box(self, view: View) -> HandBox | None:
         """The best hand of the view's side, else of the other: whoever says which side it is knows better."""
@@ -394,6 +407,23 @@ class Pipeline:
             model=model,
             fit=result,
         )
+
+
+def _known(keypoints: Float[Tensor, "21 3"]) -> Float[Tensor, "21 2"]:
+    """Where joints are, those that were not seen in the middle of the others."""
+    seen = keypoints[:, 2] > LEAST
+    middle = keypoints[seen, :2].mean(0)
+    return keypoints[:, :2].where(seen[:, None], middle)
+
+
+def _box_of(view: View) -> HandBox | None:
+    """Around the keypoints that a view brings along."""
+    if view.keypoints is None:
+        return None
+    points = _known(view.keypoints)
+    low, high = points.amin(0), points.amax(0)
+    centre = ((low + high) / 2).tolist()
+    return HandBox(centre=(centre[0], centre[1]), side=MARGIN * float((high - low).max()), is_right=True)
 
 
 def _bits(views: Iterable[View]) -> Iterator[list[View]]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,19 +31,24 @@ class View:
         camera: Intrinsics of `image`.
         is_right: Whether the hand was a right one before mirroring.
         name: What to call it in messages and file names.
+        file: Name of the picture's file, if it has one.
         camera_source: How the intrinsics are known, in words.
         placement: Where the camera stood, if it is one of several that saw the hand at once; of the mirrored world, if
             the picture was mirrored.
         box: Where the hand is in `image`; None if it has to be found.
+        keypoints: The 21 joints in `image` as somebody else found them, each with its confidence as third value; None
+            if our network is to find them.
     """
 
     image: Float[Tensor, "3 h w"]
     camera: Camera
     is_right: bool = True
     name: str = "picture"
+    file: str = ""
     camera_source: str = "given intrinsics"
     placement: Placement | None = None
     box: HandBox | None = None
+    keypoints: Float[Tensor, "21 3"] | None = None
 
     @classmethod
     def of(
@@ -85,7 +91,11 @@ class View:
             R, t = flip @ placement.R_cam_world @ flip, flip @ placement.t_cam_world
             placement = replace(placement, R_cam_world=R, t_cam_world=t)
         box = None if self.box is None else self.box.mirrored(self.camera.size[1])
-        same = {"camera": camera, "is_right": not self.is_right, "placement": placement, "box": box}
+        keypoints = self.keypoints
+        if keypoints is not None:
+            keypoints = torch.stack([self.camera.size[1] - keypoints[:, 0], *keypoints[:, 1:].unbind(-1)], -1)
+        same: dict[str, Any] = {"camera": camera, "is_right": not self.is_right, "placement": placement}
+        same |= {"box": box, "keypoints": keypoints}
         return replace(self, image=self.image.flip(-1), **same)
 
 
@@ -207,4 +217,5 @@ def read_view(
         (focal, source), (height, width) = noted, image.shape[1:]
         K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     fov = DEFAULT_FOV if fov is None else fov
-    return View.of(image, K, fov=fov, is_right=is_right, name=path.stem, camera_source=source)
+    view = View.of(image, K, fov=fov, is_right=is_right, name=path.stem, camera_source=source)
+    return replace(view, file=path.name)
