@@ -7,9 +7,11 @@ import torch
 
 from ownhand.data.augment import Augmentation, augment, draw
 from ownhand.data.frame import HandFrame
-from ownhand.detection import DETECTION, detection_loss, judge, square_overlap
+from ownhand.detection import DETECTION, detection_loss, judge, knuckle_turn, square_overlap
 from ownhand.estimators.build import WeightsError, build, load, save
 from ownhand.estimators.detector import FoundHands, HandMaps, found_hands
+from ownhand.hand.builtin import open_hand
+from ownhand.hand.model import at_rest
 from ownhand.hand.skeleton import KNUCKLES, upright_angle
 from ownhand.locate import HandFinder, _distinct
 
@@ -24,7 +26,9 @@ def frame(hands: list[tuple[float, float, float, float, bool]], seen: int = 21) 
         points[k] = torch.tensor([x, y]) + corners[torch.arange(21) % 4]
         up = torch.tensor([math.cos(-math.pi / 2 - angle), math.sin(-math.pi / 2 - angle)])
         points[k, 0] = torch.tensor([x, y]) - 0.2 * side * up
-        points[k, KNUCKLES] = torch.tensor([x, y]) + 0.2 * side * up
+        across = torch.stack([-up[1], up[0]])
+        for place, knuckle in enumerate(KNUCKLES):  # clockwise around the wrist
+            points[k, knuckle] = torch.tensor([x, y]) + side * (0.2 * up + 0.1 * (place - 1.5) * across)
     visible = torch.zeros(4, 21, dtype=torch.bool)
     visible[:n, :seen] = True
     return HandFrame(
@@ -46,7 +50,8 @@ TWO = [(40.0, 44.0, 48.0, 0.6, True), (100.0, 90.0, 30.0, -2.0, False)]
 def free_maps() -> HandMaps:
     return HandMaps(
         logits=torch.full((1, CELLS, CELLS), -3.0).requires_grad_(),
-        right=torch.zeros(1, CELLS, CELLS).requires_grad_(),
+        clockwise=torch.zeros(1, CELLS, CELLS).requires_grad_(),
+        palm=torch.zeros(1, CELLS, CELLS).requires_grad_(),
         offset=torch.zeros(1, 2, CELLS, CELLS).requires_grad_(),
         log_side=torch.zeros(1, CELLS, CELLS).requires_grad_(),
         up=torch.full((1, 2, CELLS, CELLS), 0.1).requires_grad_(),
@@ -92,7 +97,7 @@ def test_a_frame_without_hands_teaches_that_there_are_none():
     terms = detection_loss(free_maps().detach(), batch(frame([])))
     assert terms.keys() == {*DETECTION, "total"}
     assert float(terms["centres"]) > 0
-    assert all(float(terms[name]) == 0 for name in ("right", "offset", "side", "up"))
+    assert all(float(terms[name]) == 0 for name in ("clockwise", "palm", "offset", "side", "up"))
 
 
 def found_of(hands: list[tuple[float, float, float, float, bool]], score: float = 0.9) -> FoundHands:
@@ -165,8 +170,8 @@ def test_mirrored_frames_have_their_sides_exchanged_and_parts_of_frames_their_ow
         for k in range(2):
             x, y = centre[k].tolist()
             if part.present[0, k] and 4 < x < 92 and 4 < y < 92 and float(turned[k]) == float(turned[k]):
-                middle = part.keypoints[0, k, [0, *KNUCKLES]]
-                x, y = ((middle[0] + middle[1:].mean(0)) / 2).tolist()
+                middle = part.keypoints[0, k]
+                x, y = ((middle[0] + middle[list(KNUCKLES)].mean(0)) / 2).tolist()
                 assert part.image[0, 0, int(y), int(x)] > 0.3
 
 
@@ -215,3 +220,15 @@ def test_weights_that_were_not_trained_to_their_end_are_refused(tmp_path):
     save(build(CONFIG), tmp_path / "detector")
     with pytest.raises(WeightsError, match="not a detector that"):
         HandFinder.load(tmp_path)
+
+
+def test_the_knuckles_of_a_right_hand_that_shows_its_back_run_clockwise():
+    hand = open_hand()
+    joints = hand.shaped(torch.zeros(10)).posed(at_rest(1)[0]).joints
+    back = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])  # fingers up
+    seen = (joints @ back.mT)[:, :2]
+    assert knuckle_turn(seen) > 0.3
+    assert knuckle_turn(seen * torch.tensor([-1.0, 1.0])) < -0.3
+    turned = seen @ torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    torch.testing.assert_close(knuckle_turn(turned), knuckle_turn(seen))
+    assert knuckle_turn(torch.zeros(21, 2)) == 0

@@ -13,9 +13,9 @@ from torch import Tensor
 from ownhand.data.frame import HandFrame, joint_count
 from ownhand.estimators.base import full_precision
 from ownhand.estimators.detector import FoundHands, HandMaps
-from ownhand.hand.skeleton import upright_angle
+from ownhand.hand.skeleton import INDEX_MCP, LITTLE_MCP, upright_angle
 
-DETECTION = {"centres": 1.0, "right": 0.5, "offset": 0.5, "side": 0.5, "up": 0.3}
+DETECTION = {"centres": 1.0, "clockwise": 0.3, "palm": 0.3, "offset": 0.5, "side": 0.5, "up": 0.3}
 """Weights of the terms of `detection_loss`."""
 
 SEEN = 8
@@ -37,7 +37,8 @@ def detection_loss(
     """Every term named in `weights`, unweighted, and their weighted sum as `total`.
 
     `centres` is the penalty-reduced focal loss of Zhou et al. 2019 (equation 1), per hand. The others count near the
-    middles of hands: cross-entropy of right or left; errors of offset [cells] and of the logarithm of the box's side;
+    middles of hands: cross-entropies of the knuckles' order and of palm or back, less for hands that are seen edge-on;
+    errors of offset [cells] and of the logarithm of the box's side;
     1 - cosine of the error of the upright angle.
 
     Args:
@@ -81,8 +82,13 @@ def detection_loss(
         def near(errors: Float[Tensor, "batch rows cols"]) -> Float[Tensor, "batch"]:
             return (errors * weight).sum((-2, -1)) / norm
 
-        right = of_owner(frame.is_right.to(maps.right))
-        values["right"] = near(F.binary_cross_entropy_with_logits(maps.right, right, reduction="none"))
+        turn = knuckle_turn(frame.keypoints)
+        clear = of_owner(turn.abs())
+        clockwise = turn > 0
+        for name, truth in (("clockwise", clockwise), ("palm", clockwise != frame.is_right)):
+            logits = getattr(maps, name)
+            errors = F.binary_cross_entropy_with_logits(logits, of_owner(truth.to(logits)), reduction="none")
+            values[name] = near(clear * errors)
         off_x = maps.offset[:, 0] - (of_owner(centre[..., 0]) - xs)
         off_y = maps.offset[:, 1] - (of_owner(centre[..., 1]) - ys[:, None])
         values["offset"] = near(off_x.abs() + off_y.abs())
@@ -91,6 +97,14 @@ def detection_loss(
         values["up"] = near(1 - F.cosine_similarity(maps.up, torch.stack([angle.cos(), angle.sin()], 1), dim=1))
         total = torch.stack([weight * values[name] for name, weight in weights.items()]).sum(0)
     return {name: values[name] for name in weights} | {"total": total}
+
+
+def knuckle_turn(keypoints: Float[Tensor, "*batch 21 2"]) -> Float[Tensor, "*batch"]:
+    """Sine of the angle from the index's to the little finger's knuckle around the wrist, clockwise as seen; 0 where
+    one lies on the wrist."""
+    index, little = (keypoints[..., k, :] - keypoints[..., 0, :] for k in (INDEX_MCP, LITTLE_MCP))
+    cross = index[..., 0] * little[..., 1] - index[..., 1] * little[..., 0]
+    return cross / (index.norm(dim=-1) * little.norm(dim=-1)).clamp_min(1e-6)
 
 
 def _focal(

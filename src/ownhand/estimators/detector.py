@@ -45,14 +45,18 @@ class HandMaps(TensorStruct):
 
     Attributes:
         logits: Whether there is one.
-        right: Whether it is a right hand, as a logit.
+        clockwise: Whether its knuckles, from index to little finger, follow each other clockwise around the wrist, as a
+            logit. With `palm` this says which side it is: where a right hand shows its back, they do. Left or right at
+            once would be the parity of the two, which networks hardly learn.
+        palm: Whether its palm looks at the camera rather than its back, as a logit.
         offset: From the cell's middle to the middle of the hand's box, in cells.
         log_side: Logarithm of the longer side of that box, in cells.
         up: Cosine and sine of the angle by which to turn the picture for the palm to point up, at any length.
     """
 
     logits: Float[Tensor, "*batch rows cols"]
-    right: Float[Tensor, "*batch rows cols"]
+    clockwise: Float[Tensor, "*batch rows cols"]
+    palm: Float[Tensor, "*batch rows cols"]
     offset: Float[Tensor, "*batch 2 rows cols"]
     log_side: Float[Tensor, "*batch rows cols"]
     up: Float[Tensor, "*batch 2 rows cols"]
@@ -97,7 +101,7 @@ class Detector(Network):
             nn.Conv2d(config.width, config.width, 3, padding=1, bias=False),
             nn.BatchNorm2d(config.width),
             nn.ReLU(),
-            nn.Conv2d(config.width, 7, 1),
+            nn.Conv2d(config.width, 8, 1),
         )
         last = self.head[-1]
         assert isinstance(last, nn.Conv2d)
@@ -109,7 +113,14 @@ class Detector(Network):
     def forward(self, image: Float[Tensor, "batch 3 h w"]) -> HandMaps:
         """Look at whole pictures, RGB in [0, 1]; sides that are multiples of 32 are used to the last pixel."""
         out = at_least_float32(self.head(self.decoder(self.backbone(image).maps[1:])))
-        return HandMaps(logits=out[:, 0], right=out[:, 1], offset=out[:, 2:4], log_side=out[:, 4], up=out[:, 5:])
+        return HandMaps(
+            logits=out[:, 0],
+            clockwise=out[:, 1],
+            palm=out[:, 2],
+            offset=out[:, 3:5],
+            log_side=out[:, 5],
+            up=out[:, 6:],
+        )
 
 
 def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands:
@@ -138,5 +149,5 @@ def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands
             centre=(middle + read(maps.offset)) * pixels,
             side=read(maps.log_side[:, None])[..., 0].exp() * pixels.mean(),
             angle=torch.atan2(up[..., 1], up[..., 0]),
-            is_right=read(maps.right[:, None])[..., 0] > 0,
+            is_right=read((maps.clockwise * maps.palm)[:, None])[..., 0] < 0,
         )
