@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from torch import Tensor
 from ownhand import __version__
 from ownhand.calibrate import Anchor, calibrate
 from ownhand.console import check_writable, progress
-from ownhand.data.detections import DetectedHand, read_detections
 from ownhand.data.parameters import read_parameters
-from ownhand.data.photos import PhotoError, to_image
+from ownhand.data.photos import to_image
 from ownhand.data.video import VideoWriter, frame_count, is_video, read_frames
 from ownhand.files import write_beside, write_text
 from ownhand.geometry.camera import Camera
@@ -31,20 +29,17 @@ from ownhand.hand.mano import load_mano
 from ownhand.hand.model import HandPose, at_rest, mirror_pose
 from ownhand.hand.motion import write_arrays, write_bvh
 from ownhand.hand.skeleton import JOINTS_16
-from ownhand.locate import MARGIN, HandBox
+from ownhand.inputs import Counted, find_hands, hands_in_video
 from ownhand.pipeline import NoHandError, Pipeline, load
 from ownhand.render.overlay import draw_mesh
 from ownhand.results import Reconstruction
 from ownhand.smooth import Smoothness
 from ownhand.structs import stack
 from ownhand.track import Tracker
-from ownhand.views import DEFAULT_FOV, View, assumed, find_pictures, read_cameras, read_intrinsics, read_view
+from ownhand.views import DEFAULT_FOV, View, assumed, read_intrinsics
 
 SCHEMA = "ownhand reconstruction 1"
 BATCH = 16
-FRAMES = 240
-"""Frames of a video in which a calibration looks at hands, at most."""
-
 SAVE_EVERY = 25
 """Frames of a video after which is kept where the tracker is: what a kill costs at most."""
 
@@ -85,9 +80,9 @@ def calibrate_pictures(
         if len(pictures) == 1 and is_video(pictures[0]):
             known = None if K is None else read_intrinsics(K)
             source = assumed(fov or DEFAULT_FOV) if K is None else f"intrinsics from {K.name}"
-            views = _Counted(_hands_in_video(pipeline, pictures[0], side, known, fov or DEFAULT_FOV))
+            views = Counted(hands_in_video(pipeline, pictures[0], side, known, fov or DEFAULT_FOV))
         else:
-            views = _hands(pipeline, pictures, side, K, fov, hands)
+            views = find_hands(pipeline, pictures, side, K, fov, hands)
             source = _camera_words(views)
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
         count = len(views)
@@ -128,7 +123,7 @@ def reconstruct_pictures(
     """`ownhand reconstruct`. Raises ValueError with one sentence for input that cannot be used."""
     check_writable(out)
     pipeline = load(weights)
-    views = _hands(pipeline, pictures, side, K, fov, hands)
+    views = find_hands(pipeline, pictures, side, K, fov, hands)
     identity = None if hand is None else load_identity(hand, pipeline.hand)
     missed = []
     for start in range(0, len(views), BATCH):
@@ -317,113 +312,6 @@ def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandP
         return torch.tensor(content["shape"]), pose, bool(content["is_right"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected a file written by `ownhand reconstruct` ({error})") from None
-
-
-def _hands(
-    pipeline: Pipeline,
-    pictures: tuple[Path, ...],
-    side: str | None,
-    K: Path | None,
-    fov: float | None,
-    hands: Path | None = None,
-) -> list[View]:
-    """One view of each hand: of a given side, whose box is to be found, or of all that are found, here or by others.
-
-    Raises:
-        NoHandError: No hand is found in any picture.
-    """
-    views = _views(pictures, side or "right", K, fov)
-    if hands is not None:
-        return _known_hands(views, read_detections(hands), side, hands)
-    if side is not None:
-        return views
-    found = pipeline.find(views)
-    missed = [view.name for view in views if view.name not in {hand.name for hand in found}]
-    if not found:
-        raise NoHandError(f"expected pictures that show a hand, but none was found in {_some(missed)}")
-    if missed:
-        print(f"no hand found in {_some(missed)}", file=sys.stderr)
-    return found
-
-
-def _known_hands(views: list[View], known: dict[str, list[DetectedHand]], side: str | None, path: Path) -> list[View]:
-    """One view of each hand that another program found, on the given side if there is one."""
-    found = []
-    for view in views:
-        upright = view if view.is_right else view.mirrored()
-        count = 0
-        for hand in known.get(view.file, known.get(view.name, [])):
-            if side is not None and hand.is_right != (side == "right"):
-                continue
-            count += 1
-            name = view.name if count == 1 else f"{view.name}_{count}"
-            points = None
-            if hand.keypoints is not None and hand.confidence is not None:
-                points = torch.cat([hand.keypoints, hand.confidence[:, None]], 1)
-            box = None
-            if hand.box is not None:
-                x, y, width, height = hand.box
-                centre, longer = (x + width / 2, y + height / 2), max(width, height)
-                box = HandBox(centre=centre, side=MARGIN * longer, is_right=hand.is_right)
-            one = replace(upright, box=box, keypoints=points, name=name)
-            found.append(one if hand.is_right else one.mirrored())
-    if not found:
-        names = _some([view.name for view in views])
-        raise NoHandError(f"{path}: expected hands in the pictures, but it has none in {names}")
-    return found
-
-
-class _Counted:
-    """Views that come one by one; its length is how many there were."""
-
-    def __init__(self, views: Iterator[View]):
-        self._views, self._count = views, 0
-
-    def __iter__(self) -> Iterator[View]:
-        for view in self._views:
-            self._count += 1
-            yield view
-
-    def __len__(self) -> int:
-        return self._count
-
-
-def _hands_in_video(pipeline: Pipeline, video: Path, side: str | None, K: Tensor | None, fov: float) -> Iterator[View]:
-    """The hands in at most `FRAMES` frames of a video, evenly taken, as `_hands` has those of pictures."""
-    total = frame_count(video)
-    step = max(1, total // FRAMES)
-    with progress() as report:
-        show = report("frames")
-        for number, (_, image) in enumerate(read_frames(video)):
-            if number % step == 0:
-                view = View.of(image, K, fov=fov, is_right=side != "left", name=f"frame {number}")
-                yield from [view] if side is not None else pipeline.find([view])
-                show(number + 1, max(total, number + 1))
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float | None) -> list[View]:
-    cameras = read_cameras(K) if K is not None and K.suffix == ".json" else None
-    intrinsics = None if K is None or cameras is not None else read_intrinsics(K)
-    views, taken = [], set()
-    for path in find_pictures(pictures):
-        if cameras is not None and path.name not in cameras:
-            raise ValueError(f"{K}: expected a camera of every picture, but there is none of {path.name}")
-        placement = None
-        if cameras is not None:
-            intrinsics, placement = cameras[path.name]
-        view = replace(read_view(path, K=intrinsics, fov=fov), placement=placement)
-        view = view if side == "right" else view.mirrored()
-        if K is not None:
-            view = replace(view, camera_source=f"intrinsics from {K.name}")
-        if view.name in taken:
-            raise PhotoError(f"{path}: expected pictures with different names, but two are called {view.name}")
-        taken.add(view.name)
-        views.append(view)
-    return views
 
 
 def _camera_words(views: Sequence[View]) -> str:
