@@ -243,3 +243,28 @@ def test_joints_that_were_not_seen_do_not_move_the_crop(pipeline, views):
     crops, _ = pipeline.crop([replace(views[0], keypoints=p) for p in (points, unseen)])
     sides = [float(torch.linalg.det(crop.T_crop_image)) ** -0.5 for crop in crops]
     assert sides[1] <= 1.01 * sides[0]
+
+
+def test_where_a_locator_cannot_tell_the_side_the_surer_keypoints_do(pipeline, views):
+    """The pipeline as it is, but for keypoints that are sure of bright left halves only."""
+
+    class Unsided(Two):
+        def __call__(self, image):
+            return [replace(box, is_right=None) for box in super().__call__(image)[:1]]
+
+    finding = pipeline.changed(locator=Unsided(), settings=replace(pipeline.settings, upright=False))
+    look = finding.look
+
+    def sure_of_brightness(image, camera):
+        bright = image[..., : image.shape[-1] // 2].mean((1, 2, 3))
+        return replace(look(image, camera), keypoint_confidence=bright[:, None].expand(-1, 21))
+
+    finding.look = sure_of_brightness
+    finding._keypoints = lambda views, crops: torch.tensor([[8.0, 8.0], [56.0, 56.0]] * 10 + [[8.0, 8.0]]).expand(
+        len(views), 21, 2
+    )
+    image = torch.zeros(3, 64, 64)
+    image[..., :32] = 1
+    right = replace(views[0], image=image)
+    left = replace(views[0], image=image.flip(-1), name="left")
+    assert [view.is_right for view in finding.find([right, left])] == [True, False]

@@ -13,9 +13,9 @@ from torch import Tensor
 from ownhand.data.frame import HandFrame, joint_count
 from ownhand.estimators.base import full_precision
 from ownhand.estimators.detector import FoundHands, HandMaps
-from ownhand.hand.skeleton import INDEX_MCP, LITTLE_MCP, upright_angle
+from ownhand.hand.skeleton import upright_angle
 
-DETECTION = {"centres": 1.0, "clockwise": 0.3, "palm": 0.3, "offset": 0.5, "side": 0.5, "up": 0.3}
+DETECTION = {"centres": 1.0, "offset": 0.5, "side": 0.5, "up": 0.3}
 """Weights of the terms of `detection_loss`."""
 
 SEEN = 8
@@ -37,8 +37,7 @@ def detection_loss(
     """Every term named in `weights`, unweighted, and their weighted sum as `total`.
 
     `centres` is the penalty-reduced focal loss of Zhou et al. 2019 (equation 1), per hand. The others count near the
-    middles of hands: cross-entropies of the knuckles' order and of palm or back, less for hands that are seen edge-on;
-    errors of offset [cells] and of the logarithm of the box's side;
+    middles of hands: errors of offset [cells] and of the logarithm of the box's side;
     1 - cosine of the error of the upright angle.
 
     Args:
@@ -82,13 +81,6 @@ def detection_loss(
         def near(errors: Float[Tensor, "batch rows cols"]) -> Float[Tensor, "batch"]:
             return (errors * weight).sum((-2, -1)) / norm
 
-        turn = knuckle_turn(frame.keypoints)
-        clear = of_owner(turn.abs())
-        clockwise = turn > 0
-        for name, truth in (("clockwise", clockwise), ("palm", clockwise != frame.is_right)):
-            logits = getattr(maps, name)
-            errors = F.binary_cross_entropy_with_logits(logits, of_owner(truth.to(logits)), reduction="none")
-            values[name] = near(clear * errors)
         off_x = maps.offset[:, 0] - (of_owner(centre[..., 0]) - xs)
         off_y = maps.offset[:, 1] - (of_owner(centre[..., 1]) - ys[:, None])
         values["offset"] = near(off_x.abs() + off_y.abs())
@@ -97,14 +89,6 @@ def detection_loss(
         values["up"] = near(1 - F.cosine_similarity(maps.up, torch.stack([angle.cos(), angle.sin()], 1), dim=1))
         total = torch.stack([weight * values[name] for name, weight in weights.items()]).sum(0)
     return {name: values[name] for name in weights} | {"total": total}
-
-
-def knuckle_turn(keypoints: Float[Tensor, "*batch 21 2"]) -> Float[Tensor, "*batch"]:
-    """Sine of the angle from the index's to the little finger's knuckle around the wrist, clockwise as seen; 0 where
-    one lies on the wrist."""
-    index, little = (keypoints[..., k, :] - keypoints[..., 0, :] for k in (INDEX_MCP, LITTLE_MCP))
-    cross = index[..., 0] * little[..., 1] - index[..., 1] * little[..., 0]
-    return cross / (index.norm(dim=-1) * little.norm(dim=-1)).clamp_min(1e-6)
 
 
 def _focal(
@@ -126,7 +110,6 @@ class Judged:
     Attributes:
         score: Of each found hand that counts.
         correct: Whether it lies on a labelled hand that no better one lies on.
-        right_side: Whether the side is that hand's, where it is correct.
         side_px: Longer side of the box of the labelled hand, where it is correct.
         angle_error: Error of the upright angle [rad], where it is correct.
         asked: Side of the box of each labelled hand that counts [px].
@@ -135,7 +118,6 @@ class Judged:
 
     score: Float[Tensor, "found"]
     correct: Bool[Tensor, "found"]
-    right_side: Bool[Tensor, "found"]
     side_px: Float[Tensor, "found"]
     angle_error: Float[Tensor, "found"]
     asked: Float[Tensor, "labelled"]
@@ -152,10 +134,9 @@ class Judged:
         found = (self.correct & (self.score > threshold) & (self.side_px >= smallest)).sum()
         return float(found / (self.asked >= smallest).sum())
 
-    def side_accuracy(self, threshold: float, smallest: float = 0.0) -> float:
-        """Share of the found hands of at least that size whose side, left or right, is told rightly."""
-        found = self.correct & (self.score > threshold) & (self.side_px >= smallest)
-        return float(self.right_side[found].float().mean())
+    def angle_deg(self, threshold: float) -> float:
+        """Median error of the upright angle of the found hands [degrees]."""
+        return float(self.angle_error[self.correct & (self.score > threshold)].rad2deg().nanmedian())
 
 
 def judge(found: Iterable[tuple[FoundHands, HandFrame]]) -> Judged:
@@ -164,7 +145,7 @@ def judge(found: Iterable[tuple[FoundHands, HandFrame]]) -> Judged:
     Args:
         found: What was found in each frame, and the frame; without batch axes.
     """
-    rows: list[tuple[float, bool, bool, float, float]] = []
+    rows: list[tuple[float, bool, float, float]] = []
     asked, count = [], 0
     for hands, frame in found:
         centres, sides = frame.boxes
@@ -176,21 +157,19 @@ def judge(found: Iterable[tuple[FoundHands, HandFrame]]) -> Judged:
             overlap = overlap.where(free, 0)
             best = int(overlap.argmax())
             if overlap[best] < OVERLAP:
-                rows.append((float(hands.score[k]), False, False, 0.0, 0.0))
+                rows.append((float(hands.score[k]), False, 0.0, 0.0))
                 continue
             free[best] = False
             if enough[best]:
                 turn = hands.angle[k] - angles[best]
                 error = float(torch.atan2(turn.sin(), turn.cos()).abs())
-                same = bool(hands.is_right[k] == frame.is_right[best])
-                rows.append((float(hands.score[k]), True, same, float(sides[best]), error))
-    table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 5)
+                rows.append((float(hands.score[k]), True, float(sides[best]), error))
+    table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
     return Judged(
         score=table[:, 0],
         correct=table[:, 1].bool(),
-        right_side=table[:, 2].bool(),
-        side_px=table[:, 3],
-        angle_error=table[:, 4],
+        side_px=table[:, 2],
+        angle_error=table[:, 3],
         asked=torch.cat(asked) if asked else torch.zeros(0),
         frames=count,
     )

@@ -57,14 +57,14 @@ class HandBox:
     Attributes:
         centre: Centre of the square that holds the hand [px].
         side: Side of that square [px].
-        is_right: Whether it is a right hand.
+        is_right: Whether it is a right hand; None if the locator cannot tell.
         angle: By which to turn the picture for the palm to point up [rad], clockwise as seen; 0 if nobody knows.
         score: Confidence in [0, 1].
     """
 
     centre: tuple[float, float]
     side: float
-    is_right: bool
+    is_right: bool | None
     angle: float = 0.0
     score: float = 1.0
 
@@ -76,7 +76,8 @@ class HandBox:
     def mirrored(self, width: float) -> HandBox:
         """Where the hand is in the mirror image of a picture of this width [px]."""
         x, y = self.centre
-        return replace(self, centre=(width - x, y), is_right=not self.is_right, angle=-self.angle)
+        side = None if self.is_right is None else not self.is_right
+        return replace(self, centre=(width - x, y), is_right=side, angle=-self.angle)
 
 
 class Locator(ABC):
@@ -99,7 +100,7 @@ class WholePicture(Locator):
 
 
 class HandFinder(Locator):
-    """Looks for any number of hands, left and right.
+    """Looks for any number of hands, left and right, and does not tell these apart.
 
     Args:
         network: What looks.
@@ -129,7 +130,7 @@ class HandFinder(Locator):
             HandBox(
                 centre=(float(found.centre[k, 0]), float(found.centre[k, 1])),
                 side=MARGIN * float(found.side[k]),
-                is_right=bool(found.is_right[k]),
+                is_right=None,
                 angle=float(found.angle[k]),
                 score=float(found.score[k]),
             )

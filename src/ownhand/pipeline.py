@@ -174,9 +174,22 @@ class Pipeline:
                 continue
             for number, box in enumerate(self.locator(view.image), start=1):
                 name = view.name if number == 1 else f"{view.name}_{number}"
-                one = replace(view, box=box, name=name)
-                found.append(one if box.is_right else one.mirrored())
+                one = self.sided(replace(view, box=box, name=name))
+                found.append(one)
         return found
+
+    def sided(self, view: View) -> View:
+        """The view of one hand, mirrored if its box says that it is a left one.
+
+        If the box does not say, the keypoints decide: the network knows right hands only, and is surer of them.
+        """
+        box, other = given(view.box, "the hand's box"), view.mirrored()
+        is_right = box.is_right
+        if is_right is None:
+            _, seen = self.crop([view, other])
+            sure, surer = seen.keypoint_confidence.mean(-1).tolist()
+            is_right = sure >= surer
+        return view if is_right else other
 
     def crop(self, views: Sequence[View]) -> tuple[list[Crop], Seen]:
         """Find the hand in each view, unless its box says where it is; crop it, and anew around its keypoints; look.
@@ -202,7 +215,7 @@ class Pipeline:
     def _box(self, view: View) -> HandBox | None:
         """The best hand of the view's side, else of the other: whoever says which side it is knows better."""
         found = self.locator(view.image)
-        return next((box for box in found if box.is_right), found[0] if found else None)
+        return next((box for box in found if box.is_right is not False), found[0] if found else None)
 
     def crop_around(
         self, views: Sequence[View], keypoints: Float[Tensor, "views 21 2"], *, smallest: Sequence[float] | None = None

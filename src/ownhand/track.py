@@ -116,7 +116,7 @@ class Tracker:
         known = [sides[track.is_right] for track in self._tracks]
         found = self._follow(known) if self._tracks else []
         if self._frame % LOOK_EVERY == 0 or not self._tracks:
-            found += self._discover(view, sides, found)
+            found += self._discover(view, found)
         self._frame += 1
         for track, _, _, _ in found:
             track.missed = 0
@@ -164,13 +164,12 @@ class Tracker:
                 found.append((track, view, crop, seen[k]))
         return found
 
-    def _discover(self, view: View, sides: dict[bool, View], found: Sequence[_Found]) -> list[_Found]:
+    def _discover(self, view: View, found: Sequence[_Found]) -> list[_Found]:
         """Hands that no track follows yet."""
-        width = view.camera.size[1]
         boxes = [box for box in self._pipeline.locator(view.image) if not any(_holds(box, f) for f in found)]
         if not boxes:
             return []
-        views = [replace(sides[box.is_right], box=box if box.is_right else box.mirrored(width)) for box in boxes]
+        views = [self._pipeline.sided(replace(view, box=box)) for box in boxes]
         crops, seen = self._pipeline.crop(views)
         there = self._pipeline.has_hand(seen)
         new = []
@@ -178,8 +177,7 @@ class Tracker:
             if there[k]:
                 self._count += 1
                 points = crop.inverse(one.camera.size).keypoints(seen[k].keypoints)
-                side = boxes[k].is_right
-                track = _Track(number=self._count, is_right=side, keypoints=points, filter=self._new_filter())
+                track = _Track(number=self._count, is_right=one.is_right, keypoints=points, filter=self._new_filter())
                 self._tracks.append(track)
                 new.append((track, one, crop, seen[k]))
         return new

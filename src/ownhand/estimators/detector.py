@@ -1,6 +1,7 @@
 """Where hands are in a whole picture: one shot, every cell of a map says whether a hand's middle lies there.
 
-Zhou et al. 2019, "Objects as points" (CenterNet), with the side of each hand and the direction in which it points.
+Zhou et al. 2019, "Objects as points" (CenterNet), with the direction in which each hand points. Left or right it does
+not say: that a shape is the mirror image of another, turned anyhow, is hard to see before it is turned upright.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ownhand.estimators.backbones import Backbone
@@ -45,18 +46,12 @@ class HandMaps(TensorStruct):
 
     Attributes:
         logits: Whether there is one.
-        clockwise: Whether its knuckles, from index to little finger, follow each other clockwise around the wrist, as a
-            logit. With `palm` this says which side it is: where a right hand shows its back, they do. Left or right at
-            once would be the parity of the two, which networks hardly learn.
-        palm: Whether its palm looks at the camera rather than its back, as a logit.
         offset: From the cell's middle to the middle of the hand's box, in cells.
         log_side: Logarithm of the longer side of that box, in cells.
         up: Cosine and sine of the angle by which to turn the picture for the palm to point up, at any length.
     """
 
     logits: Float[Tensor, "*batch rows cols"]
-    clockwise: Float[Tensor, "*batch rows cols"]
-    palm: Float[Tensor, "*batch rows cols"]
     offset: Float[Tensor, "*batch 2 rows cols"]
     log_side: Float[Tensor, "*batch rows cols"]
     up: Float[Tensor, "*batch 2 rows cols"]
@@ -71,14 +66,12 @@ class FoundHands(TensorStruct):
         centre: Middle of its box [px].
         side: Longer side of that box [px].
         angle: By which to turn the picture for the palm to point up [rad], clockwise as seen.
-        is_right: Whether it is a right hand.
     """
 
     score: Float[Tensor, "*batch"]
     centre: Float[Tensor, "*batch 2"]
     side: Float[Tensor, "*batch"]
     angle: Float[Tensor, "*batch"]
-    is_right: Bool[Tensor, "*batch"]
 
 
 class Detector(Network):
@@ -101,7 +94,7 @@ class Detector(Network):
             nn.Conv2d(config.width, config.width, 3, padding=1, bias=False),
             nn.BatchNorm2d(config.width),
             nn.ReLU(),
-            nn.Conv2d(config.width, 8, 1),
+            nn.Conv2d(config.width, 6, 1),
         )
         last = self.head[-1]
         assert isinstance(last, nn.Conv2d)
@@ -113,14 +106,7 @@ class Detector(Network):
     def forward(self, image: Float[Tensor, "batch 3 h w"]) -> HandMaps:
         """Look at whole pictures, RGB in [0, 1]; sides that are multiples of 32 are used to the last pixel."""
         out = at_least_float32(self.head(self.decoder(self.backbone(image).maps[1:])))
-        return HandMaps(
-            logits=out[:, 0],
-            clockwise=out[:, 1],
-            palm=out[:, 2],
-            offset=out[:, 3:5],
-            log_side=out[:, 5],
-            up=out[:, 6:],
-        )
+        return HandMaps(logits=out[:, 0], offset=out[:, 1:3], log_side=out[:, 3], up=out[:, 4:])
 
 
 def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands:
@@ -149,5 +135,4 @@ def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands
             centre=(middle + read(maps.offset)) * pixels,
             side=read(maps.log_side[:, None])[..., 0].exp() * pixels.mean(),
             angle=torch.atan2(up[..., 1], up[..., 0]),
-            is_right=read((maps.clockwise * maps.palm)[:, None])[..., 0] < 0,
         )

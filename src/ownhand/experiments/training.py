@@ -91,7 +91,7 @@ def train_detector(
     if all(result["finished"] for result in results.values()):
         judged = keep_threshold(out, FrameDataset(*val), report("validation frames"))
         score = judged.threshold(FALSE_ALARMS)
-        found = {"recall": judged.recall(score), "side_accuracy": judged.side_accuracy(score), "min_score": score}
+        found = {"recall": judged.recall(score), "angle_deg": judged.angle_deg(score), "min_score": score}
         results[DETECTOR]["best"]["metrics"] |= found
     return results
 
