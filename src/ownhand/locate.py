@@ -18,6 +18,7 @@ from ownhand.detection import Judged, judge, square_overlap
 from ownhand.estimators import build
 from ownhand.estimators.detector import Detector, FoundHands, found_hands
 from ownhand.geometry.crops import Crop
+from ownhand.structs import concatenate
 
 FILE = "detector"
 """Name of the detector's weights in a folder."""
@@ -158,9 +159,7 @@ class HandFinder(Locator):
             )
             back = found.centre.new_tensor([width / small[1], height / small[0]])
             seen.append(replace(found, centre=found.centre * back, side=found.side * back.mean()))
-        both = FoundHands(
-            **{name: torch.cat([getattr(x, name)[0] for x in seen]) for name in FoundHands.__dataclass_fields__}
-        )
+        both = concatenate([found[0] for found in seen])
         return both[_distinct(both, min_score)]
 
 

@@ -100,12 +100,12 @@ class PoseFilter:
         """Which share of the way to the new value to go."""
         speed, before = way / step, self._speed.get(name)
         if before is not None:
-            speed = before + _gain(torch.tensor(self._how.speed_cutoff), step) * (speed - before)
+            speed = before + _alpha(torch.tensor(self._how.speed_cutoff), step) * (speed - before)
         self._speed[name] = speed
-        return _gain(self._how.cutoff + rise * speed.norm(dim=-1, keepdim=True), step)
+        return _alpha(self._how.cutoff + rise * speed.norm(dim=-1, keepdim=True), step)
 
 
-def _gain(cutoff: Tensor, step: float) -> Tensor:
-    """Of a low-pass filter of first order: 1 lets everything through."""
+def _alpha(cutoff: Tensor, step: float) -> Tensor:
+    """Smoothing factor of a low-pass filter of first order (alpha in the paper): 1 lets everything through."""
     turns = 2 * math.pi * cutoff * step
     return turns / (1 + turns)

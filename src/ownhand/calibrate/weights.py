@@ -12,7 +12,7 @@ from torch import Tensor
 
 TURNED, BENT = 0.55, 0.45
 """How far the hand is turned before the camera, and its joints are bent (root mean square), for errors of two pictures
-to be about independent [rad]: correlations of the baseline's errors on frames of clips (docs/lab.md)."""
+to be about independent [rad]: correlations of the baseline's errors on frames of clips (`benchmarks/clips.py`)."""
 
 Kind = Literal["uniform", "softmax", "sigmoid", "rank"]
 

@@ -147,6 +147,9 @@ def comparison(
 ATTENDING = ("wrist", "thumb_tip", "index_tip", "middle_tip", "little_tip")
 """Joints whose attention is drawn."""
 
+FULL = 8
+"""Attention that is drawn at full strength, in even shares: a network that knows nothing stays faint."""
+
 
 @torch.no_grad()
 def attention_sheet(
@@ -187,14 +190,14 @@ def attention_sheet(
 def _attention(
     picture: Float[Tensor, "3 h w"], points: Float[Tensor, "tokens 2"], joint: int, shares: Float[Tensor, "tokens"]
 ) -> Float[Tensor, "3 h w"]:
-    """Lines from one joint to all tokens, the stronger the more it attends to them; the strongest 30 are drawn."""
+    """Lines from one joint to the 30 tokens that it attends to most, full where that is `FULL` times the even share."""
     canvas = to_image(0.45 * picture + 0.1)
     draw = ImageDraw.Draw(canvas, "RGBA")
     start = tuple(points[joint].tolist())
-    strength = shares / shares.max()
+    strength = (shares * len(shares) / FULL).clamp_max(1)
     for token in shares.argsort()[-30:].tolist():
         end, power = tuple(points[token].tolist()), float(strength[token])
-        draw.line([start, end], fill=(255, 190, 60, int(40 + 215 * power)), width=1 + round(2 * power))
+        draw.line([start, end], fill=(255, 190, 60, int(20 + 235 * power)), width=1 + round(2 * power))
         r = 1.5 + 2.5 * power
         colour = (120, 200, 255, 255) if token < 21 else (255, 255, 255, 230)
         draw.ellipse([end[0] - r, end[1] - r, end[0] + r, end[1] + r], fill=colour)
