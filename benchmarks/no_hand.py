@@ -42,7 +42,7 @@ def main(weights: Path | None = None, pictures: int = 400) -> None:
 def _view(index: int, *, distract: bool) -> View:
     rng = np.random.default_rng([SEED, index])
     device = Device(kind="phone", frame=(0, 0, SIZE, SIZE))
-    linear = background(SEED, index, SIZE, rng)
+    linear = background(SEED, index, SIZE, rng, hands=False)
     picture = Image.fromarray(photographed(linear, draw_exposure(rng, device), device, rng))
     if distract:
         draw = ImageDraw.Draw(picture)

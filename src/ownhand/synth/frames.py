@@ -84,7 +84,8 @@ class FrameGenerator(Generator):
         camera, device = _draw_camera(rng, self.size)
         hands = self._hands(rng, index, camera)
         meshes = [*(mesh for hand in hands for mesh in hand.meshes), *_around(rng, hands, camera)]
-        behind = background(self.world.seed, index, self.size, self._rng((index,), _BEHIND), self.behind)
+        chosen = self._rng((index,), _BEHIND)
+        behind = background(self.world.seed, index, self.size, chosen, self.behind, hands=False)
         linear = behind
         shown = tuple(mesh for mesh in meshes if mesh.verts[:, 2].max() > 0)
         if shown:

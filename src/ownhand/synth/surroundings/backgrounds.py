@@ -28,7 +28,9 @@ SWAPPED = 0.05  # share of the pictures whose channels change places
 _LINEAR = linear_from_srgb(np.arange(256, dtype=np.float32) / 255)
 
 
-def background(seed: int, index: int, size: int, rng: Rng, folder: str | Path | None = None) -> Array:
+def background(
+    seed: int, index: int, size: int, rng: Rng, folder: str | Path | None = None, *, hands: bool = True
+) -> Array:
     """What is behind the hand of picture `index`.
 
     Args:
@@ -37,6 +39,7 @@ def background(seed: int, index: int, size: int, rng: Rng, folder: str | Path | 
         size: Side of the picture [px].
         rng: Chooses the canvas, the piece of it and its colours.
         folder: Pictures that stand for half of the canvases.
+        hands: Whether people and arms behind may have roughly drawn hands: where all hands are labelled they must not.
 
     Returns:
         Linear RGB `[size size 3]`.
@@ -45,7 +48,7 @@ def background(seed: int, index: int, size: int, rng: Rng, folder: str | Path | 
         ValueError: The folder holds no picture, or (`PhotoError`) one that cannot be read.
     """
     number = index // PICTURES_PER_CANVAS + int(rng.integers(WINDOW))
-    levels = canvas(seed, number, None if folder is None else str(folder))
+    levels = canvas(seed, number, None if folder is None else str(folder), hands)
     angle = rng.normal(0, 0.15) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi)
     widening = abs(np.cos(angle)) + abs(np.sin(angle))
     side = (CANVAS - 2) * min(rng.uniform(0.25, 0.85), 1 / widening)
@@ -83,15 +86,15 @@ def _recoloured(linear: Array, rng: Rng) -> Array:
 
 
 @lru_cache(maxsize=WINDOW + 4)
-def canvas(seed: int, number: int, folder: str | None = None) -> tuple[Image.Image, ...]:
-    """A large picture of surroundings (sRGB) and its halvings."""
+def canvas(seed: int, number: int, folder: str | None = None, hands: bool = True) -> tuple[Image.Image, ...]:
+    """A large picture of surroundings (sRGB) and its halvings; see `background`."""
     rng = np.random.default_rng([seed, number, 7])
     if folder is not None and np.random.default_rng([seed, number, 8]).random() < FROM_FOLDER:
         paths = pictures_in(folder)
         photo = to_image(read_photo(paths[rng.integers(len(paths))]))
         full = ImageOps.fit(photo, (CANVAS, CANVAS), Image.Resampling.BOX)  # its centre
     else:
-        full = draw_canvas(rng)
+        full = draw_canvas(rng, hands)
     half = full.resize((CANVAS // 2, CANVAS // 2), Image.Resampling.BOX)
     return full, half, half.resize((CANVAS // 4, CANVAS // 4), Image.Resampling.BOX)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -22,9 +23,10 @@ from ownhand.synth.surroundings.materials import (
 from ownhand.synth.surroundings.places import CANVAS, outdoors, people, room
 
 
-def draw_canvas(rng: Rng) -> Image.Image:
-    """A picture of CANVAS x CANVAS."""
-    kinds: tuple[Callable[[Rng], Image.Image], ...] = (_surface, room, _clutter, _shelf, outdoors, _desk, people)
+def draw_canvas(rng: Rng, hands: bool = True) -> Image.Image:
+    """A picture of CANVAS x CANVAS; with `hands`, people and arms in it may have some, roughly drawn."""
+    clutter, desk, somebody = (partial(kind, hands=hands) for kind in (_clutter, _desk, people))
+    kinds: tuple[Callable[[Rng], Image.Image], ...] = (_surface, room, clutter, _shelf, outdoors, desk, somebody)
     kind = rng.choice(len(kinds), p=[0.12, 0.24, 0.14, 0.1, 0.12, 0.16, 0.12])
     return kinds[kind](rng).convert("RGB")
 
@@ -37,12 +39,12 @@ def _surface(rng: Rng) -> Image.Image:
     return falling_light(rng, weave(rng, (CANVAS, CANVAS)) if chance < 0.55 else material(rng, (CANVAS, CANVAS)))
 
 
-def _clutter(rng: Rng) -> Image.Image:
+def _clutter(rng: Rng, hands: bool) -> Image.Image:
     image = material(rng, (CANVAS, CANVAS))
     for size in np.sort(np.exp(rng.uniform(np.log(25), np.log(240), int(rng.integers(10, 36)))))[::-1]:
         thing(rng, image, size)
     for _ in range(int(rng.integers(1, 3)) if rng.random() < 0.35 else 0):
-        limb(rng, image)
+        limb(rng, image, hands=hands)
     wires(rng, image, int(rng.integers(4)))
     return falling_light(rng, image)
 
@@ -71,7 +73,7 @@ def _shelf(rng: Rng) -> Image.Image:
     return falling_light(rng, image)
 
 
-def _desk(rng: Rng) -> Image.Image:
+def _desk(rng: Rng, hands: bool) -> Image.Image:
     """A desk with papers, keyboards, mugs, phones and pens, from above or at an angle before a room."""
     chance = rng.random()
     image = grain(rng, (CANVAS, CANVAS)) if chance < 0.45 else plain(rng, (CANVAS, CANVAS), wall_colour(rng))
@@ -85,7 +87,7 @@ def _desk(rng: Rng) -> Image.Image:
     for _ in range(int(rng.integers(0, 6))):
         thing(rng, image, rng.uniform(25, 110))
     if rng.random() < 0.15:
-        limb(rng, image)
+        limb(rng, image, hands=hands)
     wires(rng, image, int(rng.integers(4)))
     image = falling_light(rng, image)
     if rng.random() < 0.5:

@@ -132,15 +132,15 @@ def thing(rng: Rng, canvas: Image.Image, size: float) -> None:
     shaded(canvas, image, mask, tuple(where.astype(int).tolist()), rng)
 
 
-def limb(rng: Rng, canvas: Image.Image, colour: RGB | None = None) -> None:
-    """An arm, a neck or a leg of somebody else, maybe with a hand: shaded tapered bars of skin colour."""
+def limb(rng: Rng, canvas: Image.Image, colour: RGB | None = None, *, hands: bool) -> None:
+    """An arm, a neck or a leg of somebody else, maybe with a hand if `hands`: shaded tapered bars of skin colour."""
     width, length = int(rng.uniform(25, 90)), int(rng.uniform(120, 420))
     image = coloured(colour or skin_colour(rng), fractal(rng, (2 * width, length), octaves=4), 0.05)
     mask, draw = Image.new("L", image.size), None
     draw = ImageDraw.Draw(mask)
     taper, end = rng.uniform(0, 0.2) * width, length - int(rng.uniform(1.3, 1.9) * width)
     left, right = width / 2 + taper, 1.5 * width - taper
-    if rng.random() < 0.6 and end > 20:
+    if rng.random() < 0.6 and end > 20 and hands:
         draw.polygon([(width / 2, 0), (1.5 * width, 0), (right, end), (left, end)], fill=255)
         palm = end + 0.75 * width
         draw.rounded_rectangle((left - 0.1 * width, end - 0.15 * width, right + 0.1 * width, palm), 0.25 * width, 255)

@@ -195,15 +195,15 @@ def _trees(rng: Rng, image: Image.Image, horizon: int) -> None:
     image.paste(texture, (0, horizon - height + int(0.04 * side)), mask)
 
 
-def people(rng: Rng) -> Image.Image:
+def people(rng: Rng, hands: bool) -> Image.Image:
     """One to three people behind the hand, the nearest last."""
     image = room(rng, furnished=rng.random() < 0.5) if rng.random() < 0.7 else outdoors(rng)
     for size in np.sort(rng.uniform(70, 190, int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15])))):
-        _person(rng, image, size)
+        _person(rng, image, size, hands)
     return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 2)))
 
 
-def _person(rng: Rng, image: Image.Image, size: float) -> None:
+def _person(rng: Rng, image: Image.Image, size: float, hands: bool) -> None:
     """Shoulders, clothes, neck, and a head with hair and a coarse face; maybe an arm."""
     skin, r = skin_colour(rng), float(size) / 2
     dark = tuple((np.array(skin) * rng.uniform(0.08, 0.5)).astype(int).tolist())
@@ -245,4 +245,4 @@ def _person(rng: Rng, image: Image.Image, size: float) -> None:
     both = Image.fromarray(np.minimum(np.asarray(shape), np.asarray(line.filter(ImageFilter.GaussianBlur(r / 10)))))
     image.paste(face.filter(ImageFilter.GaussianBlur(r / 25)), corner, both.filter(ImageFilter.GaussianBlur(1)))
     if rng.random() < 0.6:
-        limb(rng, image, skin)
+        limb(rng, image, skin, hands=hands)
