@@ -35,6 +35,7 @@ def frame(hands: list[tuple[float, float, float, float, bool]], seen: int = 21) 
         keypoints=points,
         visible=visible,
         is_right=torch.tensor([h[4] for h in hands] + [False] * (4 - n)),
+        complete=torch.tensor(True),
     )
 
 
@@ -103,6 +104,18 @@ def found_of(hands: list[tuple[float, float, float, float, bool]], score: float 
         side=x[:, 2],
         angle=x[:, 3],
     )
+
+
+def test_where_hands_may_lack_labels_nothing_is_said_of_what_lies_outside_the_labelled_ones():
+    crop = HandFrame(**vars(batch(frame(TWO[:1]))) | {"complete": torch.tensor([False])})
+    maps = free_maps()
+    detection_loss(maps, crop)["total"].sum().backward()
+    assert maps.logits.grad is not None
+    taught = maps.logits.grad[0] != 0
+    middles = (torch.arange(CELLS) + 0.5) * SIZE / CELLS
+    x, y, side = TWO[0][:3]
+    inside = ((middles - y).abs() < side / 2)[:, None] & ((middles - x).abs() < side / 2)
+    assert torch.equal(taught, inside)
 
 
 def test_hands_found_where_they_are_are_all_right():

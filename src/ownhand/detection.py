@@ -36,9 +36,9 @@ def detection_loss(
 ) -> dict[str, Float[Tensor, "batch"]]:
     """Every term named in `weights`, unweighted, and their weighted sum as `total`.
 
-    `centres` is the penalty-reduced focal loss of Zhou et al. 2019 (equation 1), per hand. The others count near the
-    middles of hands: errors of offset [cells] and of the logarithm of the box's side;
-    1 - cosine of the error of the upright angle.
+    `centres` is the penalty-reduced focal loss of Zhou et al. 2019 (equation 1), per hand; in frames that are not
+    complete only cells in the boxes of labelled hands count. The others count near the middles of hands: errors of
+    offset [cells] and of the logarithm of the box's side; 1 - cosine of the error of the upright angle.
 
     Args:
         maps: What the detector said.
@@ -62,7 +62,8 @@ def detection_loss(
         inside = (away_y.abs()[..., :, None] < side[..., None, None] / 2) & (
             away_x.abs()[..., None, :] < side[..., None, None] / 2
         )
-        unsure = (inside & (frame.present & ~taught)[..., None, None]).any(1) & (target < ABOUT)
+        labelled, hidden = ((inside & some[..., None, None]).any(1) for some in (taught, frame.present & ~taught))
+        unsure = (hidden | ~(labelled | frame.complete[:, None, None])) & (target < ABOUT)
         middle = torch.zeros_like(target, dtype=torch.bool)
         where = centre.long().clamp_min(0).minimum(centre.new_tensor([cols - 1, rows - 1]).long())
         batch, hand = taught.nonzero(as_tuple=True)

@@ -316,7 +316,7 @@ DETECTOR = Recipe(
             ema=0.998,
             coarse=((0.5, 192),),
             validate_every=500,
-            augmentation=Augmentation(size=256, angle_deg=30.0, scale=(0.7, 2.8), mirror=0.5, **_COLOURS, **_WEAR),
+            augmentation=Augmentation(size=256, angle_deg=30.0, scale=(0.6, 1.6), mirror=0.5, **_COLOURS, **_WEAR),
         ),
     ),
 )

@@ -197,6 +197,7 @@ def _move_frame(frame: HandFrame, config: Augmentation, uniform: Float[Tensor, "
         keypoints=moved,
         visible=frame.visible & inside,
         is_right=frame.is_right ^ flipped[:, None],
+        complete=frame.complete,
     )
 
 

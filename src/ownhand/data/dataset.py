@@ -213,6 +213,7 @@ class FrameDataset(ShardDataset):
             keypoints=found["keypoints"].unflatten(-1, (hands, 21, 2)),
             visible=found["visible"].unflatten(-1, (hands, 21)),
             is_right=found["is_right"],
+            complete=torch.ones(len(rows), dtype=torch.bool),
         )
 
 
@@ -248,6 +249,7 @@ class CropsAsFrames:
             keypoints=keypoints[:, None] * shown[..., None, None],
             visible=sample.visible[:, None] & shown[..., None],
             is_right=right[:, None] & shown,
+            complete=~right,  # second hands, and those drawn behind, have no labels
         )
 
     def only(self, fields: Sequence[str]) -> CropsAsFrames:

@@ -24,6 +24,7 @@ class HandFrame(TensorStruct):
         keypoints: The 21 joints of each hand in the picture [px].
         visible: Whether each joint is in the picture and not hidden by something else than its own hand.
         is_right: Whether each hand is a right one.
+        complete: Whether every hand that can be seen has a place.
     """
 
     image: Float[Tensor, "*batch 3 h w"]
@@ -31,6 +32,7 @@ class HandFrame(TensorStruct):
     keypoints: Float[Tensor, "*batch hands 21 2"]
     visible: Bool[Tensor, "*batch hands 21"]
     is_right: Bool[Tensor, "*batch hands"]
+    complete: Bool[Tensor, "*batch"]
 
     @property
     def boxes(self) -> tuple[Float[Tensor, "*batch hands 2"], Float[Tensor, "*batch hands"]]:

@@ -171,6 +171,7 @@ class FrameGenerator(Generator):
             keypoints=torch.from_numpy(keypoints),
             visible=torch.from_numpy(visible),
             is_right=torch.from_numpy(is_right),
+            complete=torch.tensor(True),
         )
 
 
