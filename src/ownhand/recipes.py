@@ -314,7 +314,7 @@ DETECTOR = Recipe(
             warmup=200,
             clip=5.0,
             ema=0.998,
-            coarse=((0.5, 192),),
+            coarse=((0.8, 192),),
             validate_every=500,
             augmentation=Augmentation(size=256, angle_deg=30.0, scale=(0.6, 1.6), mirror=0.5, **_COLOURS, **_WEAR),
         ),
