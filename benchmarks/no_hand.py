@@ -16,6 +16,7 @@ import tyro
 from PIL import Image, ImageDraw
 
 from ownhand.pipeline import load
+from ownhand.structs import given
 from ownhand.synth.surroundings.backgrounds import background
 from ownhand.synth.surroundings.devices import Device
 from ownhand.synth.surroundings.effects import draw_exposure, photographed
@@ -28,14 +29,17 @@ def main(weights: Path | None = None, pictures: int = 400) -> None:
     pipeline = load(weights)
     threshold = pipeline.settings.min_keypoint_confidence
     for name, distract in (("surroundings", False), ("skin-coloured things", True)):
-        confidence = []
+        confidence, refused, located = [], [], []
         for start in range(0, pictures, BATCH):
             views = [_view(i, distract=distract) for i in range(start, min(start + BATCH, pictures))]
-            confidence.append(pipeline.crop(views)[1].keypoint_confidence.mean(-1))
-        values = torch.cat(confidence)
+            _, seen = pipeline.crop(views)
+            confidence.append(seen.keypoint_confidence.mean(-1))
+            refused.append(~pipeline.has_hand(seen))
+            located.append(given(seen.located, "whether hands were located"))
+        mean, sure = (torch.cat(x).float().mean() for x in (refused, confidence))
         print(
-            f"{name}: {(values < threshold).float().mean():.1%} of {pictures} refused "
-            f"(confidence {values.mean():.2f} on average, threshold {threshold:.2f})"
+            f"{name}: {mean:.1%} of {pictures} refused, {1 - torch.cat(located).float().mean():.1%} by the locator "
+            f"(confidence {sure:.2f} on average, threshold {threshold:.2f})"
         )
 
 

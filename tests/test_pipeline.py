@@ -124,7 +124,7 @@ def test_missing_damaged_and_foreign_weights_are_refused_in_one_sentence(tiny_we
     with pytest.raises(WeightsError, match="nowhere"):
         load(tmp_path / "nowhere")
     for name, damage in {
-        "keypoints.safetensors": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+        "side.safetensors": lambda path: path.write_bytes(path.read_bytes()[:1000]),
         "identity.json": lambda path: path.write_text(path.read_text().replace("open-hand", "another-hand")),
         "pipeline.json": lambda path: path.write_text("{}"),
     }.items():
@@ -245,8 +245,8 @@ def test_joints_that_were_not_seen_do_not_move_the_crop(pipeline, views):
     assert sides[1] <= 1.01 * sides[0]
 
 
-def test_where_a_locator_cannot_tell_the_side_the_surer_keypoints_do(pipeline, views):
-    """The pipeline as it is, but for keypoints that are sure of bright left halves only."""
+def test_where_a_locator_cannot_tell_the_side_the_keypoint_network_does(pipeline, views):
+    """The pipeline as it is, but for a network that takes bright left halves for right hands."""
 
     class Unsided(Two):
         def __call__(self, image):
@@ -255,11 +255,10 @@ def test_where_a_locator_cannot_tell_the_side_the_surer_keypoints_do(pipeline, v
     finding = pipeline.changed(locator=Unsided(), settings=replace(pipeline.settings, upright=False))
     look = finding.look
 
-    def sure_of_brightness(image, camera):
-        bright = image[..., : image.shape[-1] // 2].mean((1, 2, 3))
-        return replace(look(image, camera), keypoint_confidence=bright[:, None].expand(-1, 21))
+    def right_if_bright(image, camera):
+        return replace(look(image, camera), rightness=image[..., : image.shape[-1] // 2].mean((1, 2, 3)))
 
-    finding.look = sure_of_brightness
+    finding.look = right_if_bright
     finding._keypoints = lambda views, crops: torch.tensor([[8.0, 8.0], [56.0, 56.0]] * 10 + [[8.0, 8.0]]).expand(
         len(views), 21, 2
     )

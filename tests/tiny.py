@@ -19,8 +19,8 @@ def save_pipeline(folder: Path, hand: HandModel, val: LabelledPictures) -> None:
     keypoints = build.build({"kind": "keypoints", "backbone": backbone, "width": 8})
     baseline = build.build({"kind": "regressor", "variant": "baseline", "backbone": backbone, "widths": [16]}, hand)
     networks = {
-        "keypoints": keypoints,
-        "confidence": build.with_confidence(baseline),
+        "side": build.extended(keypoints, "side", width=2, hidden=4),
+        "confidence": build.extended(baseline, "confidence"),
         "identity": build.build(
             {"kind": "regressor", "variant": "identity", "backbone": backbone, "widths": [16]}, hand
         ),

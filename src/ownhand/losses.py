@@ -48,6 +48,10 @@ CONFIDENCE = {"rank_shape": 1.0, "rank_size_free": 1.0}
 """Weights of the confidence predictor. The two scores share nothing, so the weights do not matter."""
 
 
+SIDE = {"side": 1.0}
+"""Weights of what tells left from right."""
+
+
 def training_loss(
     prediction: Prediction,
     auxiliary: Auxiliary,
@@ -110,6 +114,7 @@ def training_loss(
         "keypoint_depth": lambda: keypoint_depth_loss(
             given(prediction.keypoint_depth, "prediction.keypoint_depth"), sample.joints, sample.camera
         ),
+        "side": lambda: F.softplus(-given(auxiliary.side_logit, "auxiliary.side_logit")),
         "parts": lambda: part_loss(
             given(auxiliary.part_logits, "auxiliary.part_logits"), given(sample.labels, "sample.labels")
         ),

@@ -22,7 +22,7 @@ from torch import Tensor
 from ownhand.calibrate import Anchor, Calibration, alike, calibrate, most_different
 from ownhand.data.detections import LEAST
 from ownhand.estimators import build
-from ownhand.estimators.base import FeatureEstimator, Features
+from ownhand.estimators.base import Estimator, FeatureEstimator, Features
 from ownhand.estimators.confidence import WithConfidence
 from ownhand.fit import FitResult, believe, fit, fit_shape, place, shape_likelihood
 from ownhand.geometry.camera import Camera
@@ -40,8 +40,9 @@ from ownhand.settings import Settings, load_settings
 from ownhand.structs import concatenate, given, stack
 from ownhand.views import View, placements
 
-NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "identity"}
-"""The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it."""
+NETWORKS = {"keypoints": "side", "baseline": "confidence", "identity": "identity"}
+"""The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it, the
+keypoints say the side."""
 
 
 ROBUST = 6.0
@@ -74,7 +75,7 @@ class Pipeline:
 
     Args:
         hand: The hand model that the networks were trained with.
-        keypoints: Picture -> 2D joints.
+        keypoints: Picture -> 2D joints, and maybe how much the hand looks like a right one.
         baseline: Picture -> pose, shape and confidence.
         identity: Picture and shape -> pose.
         settings: What was chosen on validation people.
@@ -86,7 +87,7 @@ class Pipeline:
         self,
         *,
         hand: HandModel,
-        keypoints: FeatureEstimator,
+        keypoints: Estimator,
         baseline: WithConfidence,
         identity: FeatureEstimator,
         settings: Settings,
@@ -116,6 +117,7 @@ class Pipeline:
             shape=guess.shape,
             confidence=guess.confidence,
             scores=guess.scores,
+            rightness=points.rightness,
             features=self.identity.encode(image).pooled,
         )
 
@@ -181,14 +183,14 @@ class Pipeline:
     def sided(self, view: View) -> View:
         """The view of one hand, mirrored if its box says that it is a left one.
 
-        If the box does not say, the keypoints decide: the network knows right hands only, and is surer of them.
+        If the box does not say, the keypoint network decides.
         """
         box, other = given(view.box, "the hand's box"), view.mirrored()
         is_right = box.is_right
         if is_right is None:
             _, seen = self.crop([view, other])
-            sure, surer = seen.keypoint_confidence.mean(-1).tolist()
-            is_right = sure >= surer
+            right, left = given(seen.rightness, "what the keypoint network says of the side").tolist()
+            is_right = right >= left
         return view if is_right else other
 
     def crop(self, views: Sequence[View]) -> tuple[list[Crop], Seen]:

@@ -22,8 +22,8 @@ class Stage:
 
     Attributes:
         name: Names its folder and its weights.
-        estimator: A configuration for `estimators.build`. For kind `confidence` its entry `estimator` is the name of
-            the stage whose trained, then frozen, network gets the scores.
+        estimator: A configuration for `estimators.build`. For kinds `confidence` and `side` its entry `estimator` is
+            the name of the stage whose trained, then frozen, network is extended.
         loss: Weight of each loss term, by the names of `losses.training_loss`.
         steps: Length in batches; give this or `epochs`.
         epochs: Length in passes over the data.
@@ -131,6 +131,7 @@ def _stages(
     keypoints: dict,
     regressor: dict,
     confidence: dict,
+    side: dict,
     **network: Any,
 ) -> tuple[Stage, ...]:
     """The default pipeline; the dictionaries are fields of its stages.
@@ -161,6 +162,8 @@ def _stages(
             **common | start | keypoints,
         )
     )
+    estimator = {"kind": "side", "estimator": "keypoints"}
+    stages.append(Stage(name="side", estimator=estimator, loss=losses.SIDE, **common | side))
     for variant in ("baseline", "identity", "conditioned"):
         add_regressor(variant, variant, start | regressor)
     estimator = {"kind": "confidence", "estimator": "baseline", "target": "size_free"}
@@ -189,6 +192,7 @@ TINY = Recipe(
         keypoints={"steps": 12},
         regressor={"steps": 8},
         confidence={"steps": 8, "together": 4},
+        side={"steps": 8},
     ),
 )
 """A minute: shows that everything works, and teaches next to nothing."""
@@ -203,6 +207,9 @@ _UPRIGHT: dict[str, Any] = _ANY | {"upright": 0.85, "tilt_deg": 20.0}
 
 _BOTH: dict[str, Any] = _UPRIGHT | {"upright": 0.5}
 """For the network that finds the first keypoints too."""
+
+_STANDING: dict[str, Any] = _ANY | {"upright": 1.0, "tilt_deg": 30.0}
+"""The palm points up: left and right can hardly be told before it does."""
 
 _TIGHT = (1.15, 1.6)
 """Crops nearly fill with the hand: at 128 px the paper's, of twice the box, would leave it 64."""
@@ -240,6 +247,7 @@ SMALL = Recipe(
         },
         regressor={"steps": 1_700},
         confidence={"steps": 600, "batch": 128, "together": 8, "lr": 3e-3},
+        side={"steps": 1_200, "augmentation": Augmentation(size=128, box=(1.15, 2.0), shift=0.08, **_STANDING)},
     ),
 )
 """At 128 px on two CPU cores; its weights are shipped."""
@@ -262,6 +270,7 @@ PAPER = Recipe(
         keypoints={},
         regressor={},
         confidence={"batch": 128},
+        side={},
     ),
 )
 """The schedule of Kong et al. (2022), for a GPU."""

@@ -25,6 +25,7 @@ class Seen(TensorStruct):
         shape: The baseline's shape.
         confidence: How good the baseline's shape is.
         scores: The same by each of `confidence.TARGETS`.
+        rightness: How much each looks like a right hand; None from keypoint networks that cannot tell.
         features: What the identity network makes its pose from.
         placement: Where the cameras stood, if several saw the hand at once.
         located: Whether a locator found the hand; None if it was known where it is.
@@ -38,6 +39,7 @@ class Seen(TensorStruct):
     confidence: Float[Tensor, "*batch"]
     scores: Float[Tensor, "*batch 2"]
     features: Float[Tensor, "*batch channels"]
+    rightness: Float[Tensor, "*batch"] | None = None
     placement: Placement | None = None
     located: Bool[Tensor, "*batch"] | None = None
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,8 @@ from ownhand.data.dataset import ShardDataset, open_frames
 from ownhand.data.frame import HandFrame
 from ownhand.data.pictures import JoinedPictures, Pictures
 from ownhand.data.sample import HandSample
-from ownhand.estimators.base import FeatureEstimator, Network
-from ownhand.estimators.build import build, describe, load, save, with_confidence
-from ownhand.estimators.confidence import WithConfidence
+from ownhand.estimators.base import Extended, Network
+from ownhand.estimators.build import EXTENSIONS, build, describe, extended, load, save
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.model import HandModel
 from ownhand.objective import Objective, validate
@@ -283,16 +282,18 @@ def _train(stage: Stage, task: _Task, must_stop: Callable[[], bool]) -> dict[str
 
 def _forerunners(stage: Stage, task: _Task) -> list[Path]:
     """The weights from which a stage starts; what a later one has, an earlier one need not give."""
-    if stage.estimator["kind"] == "confidence":
+    if stage.estimator["kind"] in EXTENSIONS:
         return [task.out / stage.estimator["estimator"]]
     here = stage.init_from and task.out / stage.init_from
     if task.start is None or (here and here.with_suffix(".json").exists()):
         return [here] if here else []
-    names = ["keypoints", "confidence"]  # the latter holds a baseline
+    # What is shipped extends what it starts from: `side` holds keypoints, `confidence` a baseline.
+    keypoints = task.start / ("side" if (task.start / "side.json").exists() else "keypoints")
     if stage.estimator["kind"] == "detector":
         there = (task.start / stage.name).with_suffix(".json").exists()
-        return [task.start / (stage.name if there else "keypoints")]
-    return [task.start / name for name in (reversed(names) if stage.estimator["kind"] == "keypoints" else names)]
+        return [task.start / stage.name if there else keypoints]
+    both = [keypoints, task.start / "confidence"]
+    return both[::-1] if stage.estimator["kind"] == "keypoints" else both
 
 
 def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Network:
@@ -302,19 +303,15 @@ def _network(stage: Stage, task: _Task, forerunners: Sequence[Path]) -> Network:
         ValueError: Weights on which it builds are not there, or do not fit.
     """
     config, sources = dict(stage.estimator), [load(path, task.hand) for path in forerunners]
-    if config["kind"] == "confidence":
-        if not isinstance(sources[0], FeatureEstimator):
-            raise ValueError(f"stage {config['estimator']} has no features that stage {stage.name} could score")
-        network = with_confidence(sources[0])
-        network.config = replace(network.config, target=config["target"])
-        return network
+    if config["kind"] in EXTENSIONS:
+        return extended(sources[0], **{name: value for name, value in config.items() if name != "estimator"})
     network = build(config, task.hand)
     if type(network).prepare is not Network.prepare:
         count = min(len(task.data), PREPARED)
         known = task.data.only(()).load((torch.arange(count) * len(task.data) // count).tolist())
         network.prepare(known.joints, known.shape)
     for path, source in zip(forerunners, sources, strict=True):
-        _start_from(network, source.estimator if isinstance(source, WithConfidence) else source, path)
+        _start_from(network, source.estimator if isinstance(source, Extended) else source, path)
     return network
 
 

@@ -9,9 +9,9 @@ from toy import random_pose, toy_hand
 
 from ownhand import losses
 from ownhand.data.sample import HandSample
-from ownhand.estimators.base import Estimator, FeatureEstimator
+from ownhand.estimators.base import Estimator
 from ownhand.estimators.boukhayma import BoukhaymaConfig
-from ownhand.estimators.build import build, with_confidence
+from ownhand.estimators.build import build, extended
 from ownhand.estimators.cmr_pg import CmrPgConfig
 from ownhand.estimators.keypoints import KeypointsConfig
 from ownhand.estimators.metro import MetroConfig
@@ -40,7 +40,7 @@ CONFIGS = {
     "keypoints": KeypointsConfig(backbone="resnet-tiny", width=16),
     "keypoints, dense": KeypointsConfig(backbone="resnet-tiny", width=16, auxiliary=True),
 }
-ALL = (*CONFIGS, "with confidence")
+ALL = (*CONFIGS, "with confidence", "with side")
 
 WEIGHTS = {
     "baseline": losses.PAPER,
@@ -57,6 +57,7 @@ WEIGHTS = {
     "keypoints": losses.KEYPOINTS,
     "keypoints, dense": losses.KEYPOINTS | {"parts": 1.0, "depth": 1.0},
     "with confidence": losses.CONFIDENCE,
+    "with side": losses.SIDE,
 }
 
 
@@ -64,9 +65,9 @@ def make(name: str, *, untrained: bool = False) -> Estimator:
     """An estimator whose every weight matters: heads that start at zero are given small random weights."""
     torch.manual_seed(1)
     if name == "with confidence":
-        baseline = make("baseline")
-        assert isinstance(baseline, FeatureEstimator)
-        return with_confidence(baseline)
+        return extended(make("baseline"), "confidence")
+    if name == "with side":
+        return extended(make("keypoints"), "side", width=8, hidden=16, dropout=0.0)
     estimator = build(CONFIGS[name], HAND)
     if not untrained:
         with torch.no_grad():

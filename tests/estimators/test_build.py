@@ -141,7 +141,7 @@ def test_keypoints_need_no_hand_model_and_regressors_do():
         build(CONFIGS["baseline"])
 
 
-def test_only_estimators_with_features_can_be_scored():
+def test_only_estimators_with_features_can_be_extended():
     inner = asdict(make("with confidence").config)
-    with pytest.raises(ValueError, match="features to score"):
+    with pytest.raises(ValueError, match="kind confidence cannot be built on a WithConfidence"):
         build({"kind": "confidence", "estimator": inner}, HAND)

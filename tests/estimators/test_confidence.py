@@ -6,7 +6,7 @@ import pytest
 import torch
 from estimator_examples import HAND, make, samples
 
-from ownhand.estimators.build import with_confidence
+from ownhand.estimators.build import extended
 from ownhand.estimators.confidence import TARGETS
 from ownhand.losses import CONFIDENCE, training_loss
 
@@ -47,7 +47,7 @@ def test_only_the_score_is_trained():
 def test_a_score_changes_no_prediction():
     baseline, sample = make("baseline").eval(), samples()
     before = baseline(sample.image, sample.camera)
-    after = with_confidence(baseline)(sample.image, sample.camera)
+    after = extended(baseline, "confidence")(sample.image, sample.camera)
     assert torch.equal(before.joints, after.joints)
     assert torch.equal(before.shape, after.shape)
     assert before.confidence is None
@@ -72,6 +72,6 @@ def test_scores_learn_to_order_pictures():
 
 
 def test_training_only_parts_of_the_scored_estimator_are_dropped():
-    estimator = with_confidence(make("baseline, dense"))
+    estimator = extended(make("baseline, dense"), "confidence")
     assert not [key for key in estimator.state_dict() if "auxiliary" in key]
     assert estimator.config.estimator["auxiliary"] == 0

@@ -31,6 +31,7 @@ class Prediction(TensorStruct):
             crop does not show how far it was cut from the optical axis), divided by the hand's length.
         confidence: How good the predicted shape is: larger is better, comparable between pictures of one estimator.
         scores: The same by each of `confidence.TARGETS`, of which `confidence` is one.
+        rightness: How much the hand looks like a right one: of a picture and its mirror image, the larger one is.
     """
 
     pose: HandPose | None = None
@@ -42,6 +43,7 @@ class Prediction(TensorStruct):
     keypoint_depth: Float[Tensor, "*batch 21"] | None = None
     confidence: Float[Tensor, "*batch"] | None = None
     scores: Float[Tensor, "*batch 2"] | None = None
+    rightness: Float[Tensor, "*batch"] | None = None
 
 
 class Features(NamedTuple):
@@ -84,6 +86,7 @@ class Auxiliary(TensorStruct):
         joints: The 21 joints as they are said beside the prediction's, relative to the wrist [m].
         levels: Coarser meshes.
         biomechanics: Penalties on lengths of bones, on the palm, and on angles: see `Biomechanics`.
+        side_logit: Whether this, and not its mirror image, is the picture of a right hand.
     """
 
     heatmap_logits: Float[Tensor, "*batch 21 rows cols"] | None = None
@@ -93,6 +96,7 @@ class Auxiliary(TensorStruct):
     joints: Float[Tensor, "*batch 21 3"] | None = None
     levels: tuple[Level, ...] = ()
     biomechanics: Float[Tensor, "*batch 3"] | None = None
+    side_logit: Float[Tensor, "*batch"] | None = None
 
 
 class Network(nn.Module):
@@ -178,6 +182,31 @@ class FeatureEstimator(Estimator):
         shape: Float[Tensor, "batch shapes"] | None = None,
     ) -> Prediction:
         return self.predict(self.encode(image), camera, shape)
+
+
+class Extended(Estimator):
+    """A frozen estimator that learns to say one thing more.
+
+    Frozen means frozen: it stays in evaluation mode, so neither its weights nor its normalisation statistics ever
+    change.
+
+    Attributes:
+        estimator: The frozen one.
+    """
+
+    def __init__(self, estimator: FeatureEstimator):
+        super().__init__()
+        self.estimator = estimator.requires_grad_(False).eval()
+        self.auxiliary = None
+
+    @property
+    def hand_id(self) -> str | None:
+        return self.estimator.hand_id
+
+    def train(self, mode: bool = True) -> Extended:
+        super().train(mode)
+        self.estimator.eval()
+        return self
 
 
 class HandEstimator(Estimator):

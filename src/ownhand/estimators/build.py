@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 
-from ownhand.estimators.base import FeatureEstimator, Network
+from ownhand.estimators.base import Extended, FeatureEstimator, Network
 from ownhand.estimators.boukhayma import Boukhayma, BoukhaymaConfig
 from ownhand.estimators.cmr_pg import CmrPg, CmrPgConfig
 from ownhand.estimators.confidence import ConfidenceConfig, WithConfidence
@@ -22,6 +22,7 @@ from ownhand.estimators.detector import Detector, DetectorConfig
 from ownhand.estimators.keypoints import Keypoints, KeypointsConfig
 from ownhand.estimators.metro import Metro, MetroConfig
 from ownhand.estimators.regressor import Regressor, RegressorConfig
+from ownhand.estimators.side import SideConfig, WithSide
 from ownhand.estimators.spurr import Spurr, SpurrConfig
 from ownhand.hand.model import HandModel
 
@@ -29,6 +30,7 @@ Config = (
     RegressorConfig
     | KeypointsConfig
     | ConfidenceConfig
+    | SideConfig
     | DetectorConfig
     | BoukhaymaConfig
     | CmrPgConfig
@@ -40,12 +42,16 @@ _CONFIGS: dict[str, type] = {
     "regressor": RegressorConfig,
     "keypoints": KeypointsConfig,
     "confidence": ConfidenceConfig,
+    "side": SideConfig,
     "detector": DetectorConfig,
     "boukhayma": BoukhaymaConfig,
     "cmr_pg": CmrPgConfig,
     "metro": MetroConfig,
     "spurr": SpurrConfig,
 }
+EXTENSIONS = ("confidence", "side")
+"""Kinds that are built on a trained estimator."""
+
 _FORMAT = 1
 
 
@@ -58,7 +64,7 @@ def build(config: Config | dict[str, Any], hand: HandModel | None = None) -> Net
 
     Args:
         config: A configuration, or its dictionary, in which `kind` says which.
-        hand: The hand model; only `Keypoints` and `Detector` work without.
+        hand: The hand model; what knows keypoints or boxes only works without.
 
     Raises:
         ValueError: The configuration is not valid, or the estimator needs a hand model.
@@ -68,11 +74,8 @@ def build(config: Config | dict[str, Any], hand: HandModel | None = None) -> Net
         return Keypoints(config)
     if isinstance(config, DetectorConfig):
         return Detector(config)
-    if isinstance(config, ConfidenceConfig):
-        inner = build(config.estimator, hand)
-        if not isinstance(inner, FeatureEstimator):
-            raise ValueError(f"expected an estimator with features to score, got {type(inner).__name__}")
-        return WithConfidence(config, inner)
+    if isinstance(config, (ConfidenceConfig, SideConfig)):
+        return _extended(config, build(config.estimator, hand))
     if hand is None:
         raise ValueError(f"the estimator {config.kind} needs a hand model, got None")
     if isinstance(config, BoukhaymaConfig):
@@ -102,10 +105,28 @@ def config_from_dict(values: dict[str, Any]) -> Config:
         raise ValueError(f"not a configuration of kind {kind!r}: {error}") from error
 
 
-def with_confidence(estimator: FeatureEstimator) -> WithConfidence:
-    """Give a trained estimator scores; it is frozen from now on, and what served its training only is dropped."""
+def extended(estimator: Network, kind: str, **config: Any) -> Extended:
+    """Let a trained estimator say one thing more; it is frozen from now on, and what served its training only dropped.
+
+    Args:
+        estimator: The trained one.
+        kind: `confidence` or `side`.
+        config: Other entries of the configuration.
+
+    Raises:
+        ValueError: The estimator cannot be extended so.
+    """
     estimator.auxiliary = None
-    return WithConfidence(ConfidenceConfig(estimator=asdict(_without_auxiliary(estimator.config))), estimator)
+    inner = asdict(_without_auxiliary(estimator.config))
+    return _extended(config_from_dict({"kind": kind, "estimator": inner, **config}), estimator)
+
+
+def _extended(config: Config, estimator: Network) -> Extended:
+    if isinstance(config, SideConfig) and isinstance(estimator, Keypoints):
+        return WithSide(config, estimator)
+    if isinstance(config, ConfidenceConfig) and isinstance(estimator, FeatureEstimator):
+        return WithConfidence(config, estimator)
+    raise ValueError(f"an estimator of kind {config.kind} cannot be built on a {type(estimator).__name__}")
 
 
 def save(

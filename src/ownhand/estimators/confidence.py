@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ownhand.estimators.base import Estimator, FeatureEstimator, Prediction, at_least_float32
+from ownhand.estimators.base import Extended, FeatureEstimator, Prediction, at_least_float32
 from ownhand.geometry.camera import Camera
 
 TARGETS = ("shape", "size_free")
@@ -31,11 +31,10 @@ class ConfidenceConfig:
     kind: Literal["confidence"] = field(default="confidence", init=False)
 
 
-class WithConfidence(Estimator):
+class WithConfidence(Extended):
     """A frozen estimator, and one linear map of its pooled feature to each picture's scores.
 
-    Frozen means frozen: the estimator stays in evaluation mode, so neither its weights nor its normalisation
-    statistics ever change. The scores are unbounded and comparable between pictures of one estimator only.
+    The scores are unbounded and comparable between pictures of one estimator only.
 
     Args:
         config: `config.estimator` describes `estimator`.
@@ -43,20 +42,9 @@ class WithConfidence(Estimator):
     """
 
     def __init__(self, config: ConfidenceConfig, estimator: FeatureEstimator):
-        super().__init__()
+        super().__init__(estimator)
         self.config = config
-        self.estimator = estimator.requires_grad_(False).eval()
-        self.auxiliary = None
         self.score = nn.Linear(estimator.feature_channels, len(TARGETS), bias=False)
-
-    @property
-    def hand_id(self) -> str | None:
-        return self.estimator.hand_id
-
-    def train(self, mode: bool = True) -> WithConfidence:
-        super().train(mode)
-        self.estimator.eval()
-        return self
 
     def forward(
         self,
