@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from ownhand.app import report
+from ownhand.app.given import Report
 from ownhand.app.session import FoundHand, Session, Sessions
 from ownhand.pipeline import Pipeline
 
@@ -29,11 +30,10 @@ class Answers:
     def __init__(self, pipeline: Pipeline, sessions: Sessions):
         self._pipeline, self._sessions = pipeline, sessions
 
-    def add(self, paths: str | list[str] | None, request: gr.Request, progress: gr.Progress = _PROGRESS) -> list[Any]:
+    def add(self, paths: list[str], request: gr.Request, progress: gr.Progress = _PROGRESS) -> list[Any]:
         """Pictures or clips are given, or the webcam took one."""
         session = self._session(request)
-        if paths:
-            session.add([Path(path) for path in ([paths] if isinstance(paths, str) else paths)], _told(progress))
+        session.add([Path(path) for path in paths], _told(progress))
         return _given(session)
 
     def remove(self, request: gr.Request) -> list[Any]:
@@ -42,12 +42,10 @@ class Answers:
         session.forget_pictures()
         return _given(session)
 
-    def find(
-        self, side: str, length_mm: float | None, request: gr.Request, progress: gr.Progress = _PROGRESS
-    ) -> list[Any]:
-        """The hand is to be found in the pictures."""
-        session = self._session(request)
-        return _found(lambda: session.find_hand(self._pipeline, SIDES[side], length_mm or None, _told(progress)))
+    def find(self, side: str, length: str, request: gr.Request, progress: gr.Progress = _PROGRESS) -> list[Any]:
+        """The hand is to be found in the pictures; its length is in mm, or empty."""
+        session, told = self._session(request), _told(progress)
+        return _found(lambda: session.find_hand(self._pipeline, SIDES[side], _mm(length), told))
 
     def take(self, paths: list[str], side: str, request: gr.Request) -> list[Any]:
         """A `.hand` file is given; the first component is the one that it was given to."""
@@ -105,5 +103,16 @@ def _found(find: Callable[[], FoundHand]) -> list[Any]:
     ]
 
 
-def _told(progress: gr.Progress) -> Callable[[int, int, str], None]:
-    return lambda done, total, what: progress((done, total), desc=what, unit="pictures")
+def _mm(text: str) -> float | None:
+    number = text.strip().removesuffix("mm").strip().replace(",", ".")
+    try:
+        return float(number) if number else None
+    except ValueError:
+        raise ValueError(f"Expected the length of the hand in mm, like 187, got {text.strip()!r}.") from None
+
+
+def _told(progress: gr.Progress) -> Report:
+    def told(done: int, total: int, what: str) -> None:
+        progress((done, total), desc=what, unit="pictures")
+
+    return told

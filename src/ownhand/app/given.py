@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,8 +138,8 @@ def squared(image: Float[Tensor, "3 h w"], size: int) -> Float[Tensor, "3 size s
 def delete(path: Path) -> None:
     """A file that was uploaded, and the folder that it had to itself."""
     path.unlink(missing_ok=True)
-    if not any(path.parent.iterdir()):
-        shutil.rmtree(path.parent, ignore_errors=True)
+    with suppress(OSError):
+        path.parent.rmdir()
 
 
 def _check_size(path: Path) -> None:

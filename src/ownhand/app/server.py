@@ -14,7 +14,7 @@ import gradio as gr
 
 from ownhand.app.answers import SIDES, Answers
 from ownhand.app.given import CLIP_FRAMES, CLIP_MB, PHOTO_MB, PICTURES
-from ownhand.app.session import Sessions
+from ownhand.app.session import LINGER_S, Sessions
 from ownhand.page import PIECES
 from ownhand.pipeline import Pipeline, load
 
@@ -24,8 +24,14 @@ NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1
 """Those who use the networks wait for each other, and see how many are before them."""
 
 
-def serve(host: str, port: int, weights: Path | None) -> None:
+def serve(host: str, port: int, weights: Path | None, *, linger_s: float = LINGER_S) -> None:
     """Serve the page until it is interrupted or terminated; then all that it was given is deleted.
+
+    Args:
+        host: Address to listen at.
+        port: Port to listen at.
+        weights: See `load`.
+        linger_s: For how long what visitors gave is kept when their page is gone.
 
     Raises:
         ValueError: The port cannot be used.
@@ -35,7 +41,7 @@ def serve(host: str, port: int, weights: Path | None) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with tempfile.TemporaryDirectory(prefix="ownhand-", ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        page = build(pipeline, Sessions(Path(folder)))
+        page = build(pipeline, Sessions(Path(folder), linger_s=linger_s))
         try:
             launch(page, host, port)
         except OSError:
@@ -53,7 +59,7 @@ def launch(page: gr.Blocks, host: str, port: int) -> None:
     Raises:
         OSError: The port cannot be used.
     """
-    style = resources.files("ownhand").joinpath("app", "style.css").read_text()
+    style = resources.files("ownhand").joinpath("app/style.css").read_text()
     page.launch(
         server_name=host, server_port=port, share=False, inbrowser=False, quiet=True, prevent_thread_lock=True,
         max_file_size=CLIP_MB * 10**6, footer_links=[], run_history=False, ssr_mode=False, pwa=False,
@@ -104,14 +110,15 @@ def build(pipeline: Pipeline, sessions: Sessions) -> gr.Blocks:
                 f"of {PHOTO_MB} MB each, clips of {CLIP_MB} MB.</p>"
             )
             with gr.Tabs():
-                with gr.Tab("Photos or a clip"):
+                with gr.Tab("Photos or clip"):
                     files = _files("Photos or a clip", ["image", "video"])
                 with gr.Tab("Webcam"):
                     webcam = gr.Image(
-                        sources=["webcam"], type="filepath", format="jpeg", show_label=False, label="Webcam",
-                        height=320, webcam_options=gr.WebcamOptions(mirror=False), buttons=[],
+                        sources=["webcam"], show_label=False, label="Webcam", height=320, buttons=[],
+                        webcam_options=gr.WebcamOptions(mirror=False),
                     )  # fmt: skip
-                with gr.Tab("I have a .hand file"):
+                    webcam = _by_path(webcam)
+                with gr.Tab(".hand file"):
                     hand_file = _files("A .hand file", [".hand"])
             given = _text(elem_id="given")
             forget = gr.Button("Remove all pictures", size="sm", visible=False)
@@ -119,8 +126,8 @@ def build(pipeline: Pipeline, sessions: Sessions) -> gr.Blocks:
             _text("<h2>2. The hand</h2>")
             with gr.Row():
                 side = gr.Radio(list(SIDES), value="I don't know", label="Which hand?", min_width=280)
-                length = gr.Number(
-                    None, label="Its length, if you measured it (mm)", min_width=280, placeholder="not measured",
+                length = gr.Textbox(
+                    label="Its length, if you measured it (mm)", placeholder="not measured", min_width=280, max_lines=1,
                     info="From the crease of the wrist to the tip of the middle finger.",
                 )  # fmt: skip
             start = gr.Button("Find my hand", variant="primary", size="lg")
@@ -172,7 +179,16 @@ def _text(value: str = "", **more: Any) -> gr.HTML:
 
 
 def _files(label: str, kinds: list[str]) -> gr.File:
-    """Any number of files, given to functions as paths. Gradio's own way leaves an empty file behind for each."""
     files = gr.File(label=label, show_label=False, file_count="multiple", file_types=kinds, height=150)
-    files.preprocess = lambda payload: [] if payload is None else [file.path for file in payload.root]
-    return files
+    return _by_path(files)
+
+
+def _by_path(component: Any) -> Any:
+    """Gives functions the paths of what was uploaded. Gradio's own way makes further files that nobody deletes."""
+
+    def paths(payload: Any) -> list[str]:
+        files = [] if payload is None else getattr(payload, "root", [payload])
+        return [file.path for file in files]
+
+    component.preprocess = paths
+    return component

@@ -44,6 +44,9 @@ TURN_S = 16.0
 BIT = 8
 """Pictures that are reconstructed at once."""
 
+LINGER_S = 600.0
+"""A phone that shows its camera or is locked loses its page, and is soon back [s]."""
+
 NO_HAND = "no hand was recognised: it should fill about half of the picture"
 
 
@@ -294,11 +297,11 @@ class Sessions:
 
     Args:
         folder: For what they are given.
-        linger_s: How long a visitor may be away, because a phone shows its camera or is locked, until all is forgotten.
+        linger_s: For how long what a visitor gave is kept when the page is gone.
         most: Visitors at once; of more, the one that did nothing for the longest time is forgotten.
     """
 
-    def __init__(self, folder: Path, *, linger_s: float = 600.0, most: int = 40):
+    def __init__(self, folder: Path, *, linger_s: float = LINGER_S, most: int = 40):
         self.folder = folder
         self._linger_s, self._most = linger_s, most
         self._sessions: dict[str, Session] = {}
