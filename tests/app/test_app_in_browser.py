@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from ownhand import settings as stored
+from ownhand.app.given import MB
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import to_image, to_tensor
 from ownhand.hand.builtin import open_hand
@@ -35,6 +36,12 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on the
 SERVE = """
 import sys
 from pathlib import Path
+
+def note(event, args):
+    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in ("127.0.0.1", "::1"):
+        Path(sys.argv[3]).write_text(str(args[1]))
+
+sys.addaudithook(note)
 from ownhand.app.server import serve
 serve("127.0.0.1", int(sys.argv[1]), Path(sys.argv[2]), linger_s=0.3)
 """
@@ -64,7 +71,8 @@ def served(weights, tmp_path_factory):
     with socket.socket() as some:
         some.bind(("127.0.0.1", 0))
         port = some.getsockname()[1]
-    command = [sys.executable, "-c", SERVE, str(port), str(weights)]
+    elsewhere = folder / "elsewhere"
+    command = [sys.executable, "-c", SERVE, str(port), str(weights), str(elsewhere)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
     ) as process:
@@ -75,6 +83,7 @@ def served(weights, tmp_path_factory):
             process.send_signal(signal.SIGTERM)
             process.wait(30)
     assert not list(folder.glob("ownhand-*"))
+    assert not elsewhere.exists()  # the server asked no other machine
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +213,7 @@ def test_too_many_and_too_large_files_are_refused(visit, photos, tmp_path):
     page = visit()
     large = tmp_path / "large.jpg"
     with large.open("wb") as file:
-        file.truncate(21_000_000)
+        file.truncate(21 * MB)
     many = []
     for i in range(60):
         many.append(tmp_path / f"many{i}.jpg")
@@ -215,6 +224,11 @@ def test_too_many_and_too_large_files_are_refused(visit, photos, tmp_path):
     assert "60 pictures of at most 60" in text
     assert "large.jpg: a picture may have 20 MB at most, this one has 21 MB" in text
     assert "many58.jpg, many59.jpg: 60 pictures at most are used at once" in text
+    endless = tmp_path / "endless.mp4"
+    with endless.open("wb") as file:
+        file.truncate(201 * MB)
+    give(page, endless)
+    page.get_by_text("exceed the maximum allowed size of 200").wait_for()
 
 
 def test_everything_is_reached_by_keyboard(visit):

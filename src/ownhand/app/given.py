@@ -27,6 +27,9 @@ PICTURES = 60
 CLIP_FRAMES = 40
 """Frames that are taken of a clip."""
 
+MB = 2**20
+"""Bytes of what browsers call a megabyte."""
+
 PHOTO_MB, CLIP_MB = 20, 200
 """Largest files."""
 
@@ -145,7 +148,7 @@ def delete(path: Path) -> None:
 def _check_size(path: Path) -> None:
     if not path.exists():
         raise PhotoError("it went missing while it was read: add it again")
-    most, size = CLIP_MB if is_video(path) else PHOTO_MB, path.stat().st_size / 1e6
+    most, size = CLIP_MB if is_video(path) else PHOTO_MB, path.stat().st_size / MB
     if size > most:
         kind = "clip" if is_video(path) else "picture"
         raise PhotoError(f"a {kind} may have {most} MB at most, this one has {size:.0f} MB")

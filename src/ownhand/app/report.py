@@ -74,7 +74,7 @@ def heat_scale(found: FoundHand) -> str:
     return f"""<div class="scale" role="img" aria-label="From dark, 0 mm, to bright, {top:.1f} mm">
 <div style="background: linear-gradient(to right, {colours})"></div><p>{ticks}</p></div>
 <p class="dim">How uncertain the surface is, in mm (one standard deviation, seen from the wrist): half of it
-to {middle:.1f} mm, all to {top:.1f} mm. Drag to turn, scroll or pinch to come nearer.</p>"""
+within {middle:.1f} mm, all within {top:.1f} mm. Drag to turn, scroll or pinch to come nearer.</p>"""
 
 
 def in_pictures(found: FoundHand) -> str:

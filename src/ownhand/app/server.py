@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ownhand.app.answers import SIDES, Answers
-from ownhand.app.given import CLIP_FRAMES, CLIP_MB, PHOTO_MB, PICTURES
+from ownhand.app.given import CLIP_FRAMES, CLIP_MB, MB, PHOTO_MB, PICTURES
 from ownhand.app.session import LINGER_S, Sessions
 from ownhand.page import PIECES
 from ownhand.pipeline import Pipeline, load
@@ -62,7 +62,7 @@ def launch(page: gr.Blocks, host: str, port: int) -> None:
     style = resources.files("ownhand").joinpath("app/style.css").read_text()
     page.launch(
         server_name=host, server_port=port, share=False, inbrowser=False, quiet=True, prevent_thread_lock=True,
-        max_file_size=CLIP_MB * 10**6, footer_links=[], run_history=False, ssr_mode=False, pwa=False,
+        max_file_size=CLIP_MB * MB, footer_links=[], run_history=False, ssr_mode=False, pwa=False,
         enable_monitoring=False, mcp_server=False, theme=_theme(),
         css=f"{style}\n.own {{{PIECES}}}",
     )  # fmt: skip
