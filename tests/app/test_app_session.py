@@ -187,7 +187,7 @@ def test_bad_input_is_answered_by_a_sentence(pipeline, sessions, photos, tiny_we
     with pytest.raises(ValueError, match="between 50 and 350 mm"):
         session.find_hand(pipeline, "right", 2.0, silent)
     blind = pipeline.changed(settings=replace(stored.load_settings(tiny_weights), min_keypoint_confidence=2.0))
-    with pytest.raises(ValueError, match=r"^In all pictures no hand was recognised"):
+    with pytest.raises(ValueError, match=r"^In all pictures no right hand was recognised"):
         session.find_hand(blind, "right", None, silent)
 
 

@@ -47,7 +47,7 @@ BIT = 8
 LINGER_S = 600.0
 """A phone that shows its camera or is locked loses its page, and is soon back [s]."""
 
-NO_HAND = "no hand was recognised: it should fill about half of the picture"
+NO_HAND = "no {} hand was recognised: it should fill about half of the picture"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ class Session:
         try:
             found = pipeline.calibrate(views(), anchor=anchor)
         except NoHandError:
-            raise ValueError(f"In all pictures {NO_HAND}.") from None
+            raise ValueError(f"In all pictures {NO_HAND.format(_side(is_right))}.") from None
         identity, evidence = found.identity, found.identity.evidence
         assert evidence is not None
         seen, refused, _ = in_pictures(pipeline, given, identity, is_right, report)
@@ -241,7 +241,8 @@ def in_pictures(
         for view, guessed, known in zip(views, *both, strict=True):
             original = view if is_right else view.mirrored()
             if guessed is None or known is None:
-                refused.append(Refused(name=view.name, reason=NO_HAND, picture=squared(original.image, SHOWN)))
+                reason = NO_HAND.format(_side(is_right))
+                refused.append(Refused(name=view.name, reason=reason, picture=squared(original.image, SHOWN)))
                 continue
             crop = _around(known)
             image = crop.image(original.image, padding="border")
