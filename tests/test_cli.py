@@ -291,6 +291,14 @@ def test_no_hand_in_view_is_said(ownhand, tiny_weights, photos, tmp_path):
     assert not (tmp_path / "x.hand").exists()
 
 
+def test_the_web_page_says_what_it_needs(ownhand, monkeypatch):
+    monkeypatch.delitem(sys.modules, "ownhand.app.server", raising=False)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    code, _, err = ownhand("app")
+    assert code == 2
+    assert err == "ownhand: the web page needs Gradio: pip install 'ownhand[app]'\n"
+
+
 @pytest.mark.parametrize("words", [("--help",), ("info",)])
 def test_help_and_info_load_nothing_heavy(words):
     code = (
@@ -306,7 +314,18 @@ def test_help_and_info_load_nothing_heavy(words):
 
 
 def test_every_command_explains_itself(ownhand):
-    for command in ("demo", "calibrate", "reconstruct", "info", "export", "synth", "benchmark", "train", "evaluate"):
+    for command in (
+        "demo",
+        "calibrate",
+        "reconstruct",
+        "app",
+        "info",
+        "export",
+        "synth",
+        "benchmark",
+        "train",
+        "evaluate",
+    ):
         code, out, _ = ownhand(command, "--help")
         assert code == 0
         assert "usage: ownhand" in out

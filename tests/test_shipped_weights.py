@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ownhand.geometry.camera import Camera
+from ownhand.inputs import all_right
 from ownhand.metrics import mpjpe_mm, size_free_error_mm
 from ownhand.pipeline import load
 from ownhand.structs import stack
@@ -88,3 +89,10 @@ def test_hands_are_placed_where_they_are(met):
     away, truth = (t.norm(dim=-1) for t in (placed.t_cam_root, samples.pose.t_cam_root))
     assert (away / truth).log().abs().median() < 0.06
     assert (away / truth).log().abs().max() < 0.4
+
+
+def test_all_pictures_together_tell_left_from_right(met):
+    pipeline, samples, _, _ = met
+    views = [View(image=samples.image[i], camera=samples.camera[i]) for i in range(4)]
+    assert all_right(pipeline, views)
+    assert not all_right(pipeline, [view.mirrored() for view in views])

@@ -145,6 +145,25 @@ def track(
     track_video(video, out, hand=hand, refine=refine, smooth=smooth, K=K, fov=fov, weights=weights)
 
 
+def app(*, host: str = "127.0.0.1", port: int = 7860, weights: Path | None = None) -> None:
+    """A web page for all this: pictures or the webcam in, your hand with its error bars out, and new pictures with it.
+
+    Nothing leaves this machine. Pictures are deleted as soon as they are read, and forgotten when their page is closed.
+
+    Args:
+        host: Address to listen at; 0.0.0.0 lets other machines of the network use the page.
+        port: Port to listen at.
+        weights: Folder with trained weights; those shipped with the package when not given.
+    """
+    try:
+        from ownhand.app.server import serve
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise ValueError("the web page needs Gradio: pip install 'ownhand[app]'") from None
+    serve(host, port, weights)
+
+
 def info(hand: Annotated[Path | None, tyro.conf.Positional] = None, /) -> None:
     """What a .hand file says; without one, what is installed.
 
@@ -397,7 +416,7 @@ def data(
 
 def main() -> None:
     """Entry point of the `ownhand` command: errors of use end in one sentence and exit code 2."""
-    every = (demo, calibrate, reconstruct, track, info, export, synth, benchmark, data, train, evaluate, reproduce)
+    every = (demo, calibrate, reconstruct, track, app, info, export, synth, benchmark, data, train, evaluate, reproduce)
     commands = {f.__name__: f for f in every}
     try:
         tyro.extras.subcommand_cli_from_dict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.export import write_glb, write_mesh
 from ownhand.hand.hand_file import load_identity, save_identity
-from ownhand.hand.identity import measurements_mm
+from ownhand.hand.identity import Identity, measurements_mm
 from ownhand.hand.mano import load_mano
-from ownhand.hand.model import HandPose, at_rest, mirror_pose
+from ownhand.hand.model import HandModel, HandPose, at_rest, mirror_pose
 from ownhand.hand.motion import write_arrays, write_bvh
 from ownhand.hand.skeleton import JOINTS_16
 from ownhand.inputs import Counted, find_hands, hands_in_video
@@ -83,29 +83,46 @@ def calibrate_pictures(
             views = Counted(hands_in_video(pipeline, pictures[0], side, known, fov or DEFAULT_FOV))
         else:
             views = find_hands(pipeline, pictures, side, K, fov, hands)
-            source = _camera_words(views)
+            source = camera_words(view.camera_source for view in views)
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
         count = len(views)
-    identity, evidence = found.identity, found.identity.evidence
-    lengths = measurements_mm(identity, hand)
-    provenance = {
-        "software": f"ownhand {__version__}",
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "side": side or "both",
-        "camera": source,
-        "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
-    }
-    save_identity(identity, out, provenance=provenance)
+    evidence = found.identity.evidence
+    lengths = save_hand(found.identity, hand, out, side=side or "both", camera=source)
     used = 0 if evidence is None else len(evidence.weights)
     print(f"{out}: a hand from {used} of {count} pictures ({source})")
     for name, (value, error) in lengths.items():
         print(f"  {name:<7} {value:6.1f} mm" + ("" if error is None else f" ± {error:.1f}"))
-    length, error = lengths["length"]
-    if error is None or error > 0.02 * length:
+    if size_is_open(lengths):
         print("  Pictures hardly show absolute size: measure the hand and pass --length-mm to settle it.")
     if evidence is not None and found.outliers:
         names = ", ".join(evidence.names[i] for i in found.outliers)
         print(f"  These disagree with the others: {names}")
+
+
+def save_hand(
+    identity: Identity, hand: HandModel, out: Path, *, side: str, camera: str
+) -> dict[str, tuple[float, float | None]]:
+    """A `.hand` file that says what it was made by: side, and how cameras were known, in words.
+
+    Returns:
+        What it measures and how sure that is, as `measurements_mm`.
+    """
+    lengths = measurements_mm(identity, hand)
+    provenance = {
+        "software": f"ownhand {__version__}",
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "side": side,
+        "camera": camera,
+        "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
+    }
+    save_identity(identity, out, provenance=provenance)
+    return lengths
+
+
+def size_is_open(lengths: dict[str, tuple[float, float | None]]) -> bool:
+    """Whether a measured length would tell much more: that of the hand is not known to 2 %."""
+    length, error = lengths["length"]
+    return error is None or error > 0.02 * length
 
 
 def reconstruct_pictures(
@@ -314,5 +331,6 @@ def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandP
         raise ValueError(f"{path}: expected a file written by `ownhand reconstruct` ({error})") from None
 
 
-def _camera_words(views: Sequence[View]) -> str:
-    return ", ".join(dict.fromkeys(view.camera_source for view in views))
+def camera_words(sources: Iterable[str]) -> str:
+    """How the intrinsics of some pictures are known, from the words for each."""
+    return ", ".join(dict.fromkeys(sources))

@@ -18,10 +18,11 @@ from ownhand.geometry.camera import Camera
 from ownhand.hand.hand_file import save_identity
 from ownhand.hand.identity import Identity, measurements_mm, vertex_std_mm
 from ownhand.hand.measure import length_mm
-from ownhand.hand.model import PosedHand
-from ownhand.page import page, picture, strip_chart, table
+from ownhand.hand.model import FROM_THE_BACK, PosedHand
+from ownhand.page import BASE, OURS, page, picture, strip_chart, table
 from ownhand.pipeline import Pipeline, load
 from ownhand.render import Ambient, Light, Material, Mesh, Scene, Surface, render
+from ownhand.render.colour import heat
 from ownhand.render.overlay import draw_mesh
 from ownhand.results import Reconstruction
 from ownhand.synth.generator import Generator
@@ -32,8 +33,8 @@ FIRST_SEED = 1_000_000
 """Seeds of strangers start here; training, validation and test people have small ones."""
 TRUTH = (0.52, 0.66, 0.93)
 COLUMNS = (
-    ("guessing the shape", "base", (0.93, 0.62, 0.38)),
-    ("with the calibrated hand", "ours", (0.40, 0.78, 0.62)),
+    ("guessing the shape", "base", BASE),
+    ("with the calibrated hand", "ours", OURS),
     ("and one tape measure", "ours", (0.36, 0.70, 0.76)),
 )
 """What is compared: name, style and colour."""
@@ -222,7 +223,7 @@ def _size(pipeline: Pipeline, met: list[Met], found: Calibration, truth: float) 
     own = float(length_mm(pipeline.hand, found.identity.shape.float()))
     chart = strip_chart(
         [("guessed anew", "base", guessed), ("calibrated once", "ours", [own])],
-        truth, "mm", "Length of the reconstructed hand, one dot per picture",
+        "mm", "Length of the reconstructed hand, one dot per picture", truth=truth,
     )  # fmt: skip
     return f"""
 <h2>4. One person, one hand</h2>
@@ -248,8 +249,7 @@ def error_map(
     """The rest hand seen from its back, coloured from dark (0) to bright (largest standard deviation)."""
     hand = identity.hand(pipeline.hand)
     centre = (hand.verts.amax(0) + hand.verts.amin(0)) / 2
-    R_cam_model = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
-    verts = (hand.verts - centre) @ R_cam_model.mT + torch.tensor([0.0, 0.0, 0.8])
+    verts = (hand.verts - centre) @ torch.tensor(FROM_THE_BACK).mT + torch.tensor([0.0, 0.0, 0.8])
     faces = pipeline.hand.faces
     surface = Surface(faces=faces.numpy(), labels=torch.arange(len(faces)).numpy())
     scene = Scene(
@@ -260,9 +260,8 @@ def error_map(
     drawn = render(scene, Camera.from_fov(17.0, (size, size)), samples=3)
     share = (std_mm.float() / std_mm.max())[faces].mean(-1)
     shown = torch.from_numpy(drawn.label.astype("int64"))
-    heat = torch.where(shown >= 0, share[shown.clamp_min(0)], 0)
-    dark, bright = torch.tensor([0.05, 0.16, 0.30]), torch.tensor([0.98, 0.72, 0.30])
-    colour = torch.lerp(dark, bright, heat[..., None])
+    share_shown = torch.where(shown >= 0, share[shown.clamp_min(0)], 0)
+    colour = torch.from_numpy(heat(share_shown.numpy()))
     rgb, alpha = torch.from_numpy(drawn.rgb), torch.from_numpy(drawn.alpha)[..., None]
     shaded = colour * rgb.mean(-1, keepdim=True) * 1.3 + (1 - alpha) * 0.9
     return shaded.clamp(0, 1).pow(1 / 2.2).permute(2, 0, 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.console import progress
@@ -92,16 +93,32 @@ class Counted:
 
 
 def hands_in_video(pipeline: Pipeline, video: Path, side: str | None, K: Tensor | None, fov: float) -> Iterator[View]:
-    """The hands in at most `FRAMES` frames of a video, evenly taken, as `_hands` has those of pictures."""
-    total = frame_count(video)
-    step = max(1, total // FRAMES)
+    """The hands in at most `FRAMES` frames of a video, evenly taken, as `find_hands` has those of pictures."""
     with progress() as report:
-        show = report("frames")
-        for number, (_, image) in enumerate(read_frames(video)):
-            if number % step == 0:
-                view = View.of(image, K, fov=fov, is_right=side != "left", name=f"frame {number}")
-                yield from [view] if side is not None else pipeline.find([view])
-                show(number + 1, max(total, number + 1))
+        for name, image in even_frames(video, FRAMES, report("frames")):
+            view = View.of(image, K, fov=fov, is_right=side != "left", name=name)
+            yield from [view] if side is not None else pipeline.find([view])
+
+
+def even_frames(
+    video: Path, most: int, show: Callable[[int, int], None]
+) -> Iterator[tuple[str, Float[Tensor, "3 h w"]]]:
+    """At most so many frames of a video, evenly taken, each with its name; `show` hears of those read, and of all."""
+    total = frame_count(video) or sum(1 for _ in read_frames(video))
+    step = max(1, -(-total // most))
+    for number, (_, image) in enumerate(read_frames(video)):
+        if number == step * most:
+            return
+        if number % step == 0:
+            show(number + 1, max(total, number + 1))
+            yield f"frame {number}", image
+
+
+def all_right(pipeline: Pipeline, views: Sequence[View]) -> bool:
+    """Whether pictures of one hand, as they came, show a right one: the keypoints are surer of right hands."""
+    _, seen = pipeline.crop([*views, *(view.mirrored() for view in views)])
+    as_right, as_left = seen.keypoint_confidence.mean(-1).view(2, -1).sum(-1).tolist()
+    return as_right >= as_left
 
 
 def read_views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float | None) -> list[View]:

@@ -279,6 +279,27 @@ def test_texture_travels_with_the_hand(tmp_path):
         write_glb(tmp_path / "toy.glb", toy_hand().shaped(torch.zeros(10)), texture=texture)
 
 
+def test_colours_of_vertices_stand_for_the_skin(tmp_path):
+    model, colours = open_hand(), torch.rand(len(open_hand().template), 3)
+    write_glb(tmp_path / "hand.glb", model.shaped(torch.zeros(10)), colours=colours)
+    file = GlbFile(tmp_path / "hand.glb")
+    corners = torch.stack([model.faces, model.uv_faces], -1).flatten(0, 1)
+    verts_of = torch.unique(corners, dim=0)[:, 0]
+    np.testing.assert_array_equal(file.attribute("COLOR_0"), colours[verts_of].numpy())
+    assert file.json["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"] == [1, 1, 1, 1]
+
+
+def test_a_turning_hand_goes_once_round_the_vertical(tmp_path):
+    write_glb(tmp_path / "hand.glb", toy_hand().shaped(torch.zeros(10)), turn_s=8.0)
+    file = GlbFile(tmp_path / "hand.glb")
+    (animation,) = file.json["animations"]
+    sampler, channel = animation["samplers"][0], animation["channels"][0]
+    assert channel["target"] == {"node": file.json["scenes"][0]["nodes"][0], "path": "rotation"}
+    np.testing.assert_allclose(file.array(sampler["input"])[:, 0], [0, 2, 4, 6, 8])
+    turned = Rotation.from_quat(file.array(sampler["output"])).apply([0, 0, 1])
+    np.testing.assert_allclose(turned, [[0, 0, 1], [1, 0, 0], [0, 0, -1], [-1, 0, 0], [0, 0, 1]], atol=1e-6)
+
+
 def test_batches_are_refused(tmp_path):
     hand = toy_hand().shaped(torch.zeros(10))
     with pytest.raises(ValueError, match="one HandPose, got a batch"):

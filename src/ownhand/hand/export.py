@@ -18,7 +18,7 @@ from ownhand.hand.skeleton import ROTATING_21, WEBXR_FROM_21, WEBXR_JOINTS
 from ownhand.hand.webxr import WEBXR_PARENTS, webxr_joints
 
 if TYPE_CHECKING:
-    from pygltflib import GLTF2, Material, Node
+    from pygltflib import GLTF2, Animation, Material, Node
 
 _SKIN = [0.72, 0.48, 0.38, 1.0]
 _LOST = "Pose correctives of the skin are not in this file (glTF skins have none): bent joints are a little thinner."
@@ -70,8 +70,10 @@ def write_glb(
     pose: HandPose | None = None,
     *,
     texture: Float[Tensor, "3 height width"] | None = None,
+    colours: Float[Tensor, "verts 3"] | None = None,
     is_right: bool = True,
     flat: bool = False,
+    turn_s: float | None = None,
 ) -> None:
     """Write a rigged hand: one skin over the 25 WebXR joints, metres.
 
@@ -87,9 +89,11 @@ def write_glb(
         hand: One hand, without batch axes.
         pose: Written as rotations of the joints; the skin itself stays at rest.
         texture: RGB in [0, 1], by the model's uv. Without: a plain skin colour.
+        colours: Linear RGB in [0, 1] of each vertex, which multiplies the texture, or stands for it without one.
         is_right: False writes the mirror image (of the pose, too).
         flat: All joints are children of the root instead of a chain, for programs that set each joint's pose in
             space, as WebXR gives it (XRHandMeshModel of three.js).
+        turn_s: Adds an animation in which the hand turns once round the vertical axis in so long [s].
 
     Raises:
         ValueError: The hand or the pose has batch axes, or there is a texture but no uv.
@@ -119,6 +123,8 @@ def write_glb(
     }
     if hand.model.uv is not None:
         attributes["TEXCOORD_0"] = blob.add(hand.model.uv[uv_of])
+    if colours is not None:
+        attributes["COLOR_0"] = blob.add(colours.detach().cpu()[verts_of])
     joints, weights = _influences(hand.model.skin_weights)
     for i in range(joints.shape[-1] // 4):
         attributes[f"JOINTS_{i}"] = blob.add(joints[verts_of, 4 * i : 4 * i + 4])
@@ -128,13 +134,15 @@ def write_glb(
     gltf.skins = [
         Skin(joints=list(_JOINT_NODES), skeleton=_ROOT, inverseBindMatrices=blob.add(inverse_bind, target=None))
     ]
-    gltf.materials = [_material(blob, texture)]
+    gltf.materials = [_material(blob, texture, coloured=colours is not None)]
     gltf.meshes = [
         Mesh(name="hand", primitives=[Primitive(attributes=Attributes(**attributes), indices=indices, material=0)])
     ]
     posed = T_gltf_joint if pose is None else to_gltf @ webxr_joints(hand, pose) @ mirror
     gltf.nodes = _nodes(posed, parents)
     gltf.scenes, gltf.scene = [Scene(nodes=[_ROOT])], 0
+    if turn_s is not None:
+        gltf.animations = [_turning(blob, turn_s)]
     blob.close()
     _write(Path(path), b"".join(gltf.save_to_bytes()))
 
@@ -224,13 +232,29 @@ def _nodes(T_gltf_joint: Float[Tensor, "25 4 4"], parents: tuple[int, ...]) -> l
     return nodes
 
 
-def _material(blob: _Blob, texture: Float[Tensor, "3 height width"] | None) -> Material:
+def _turning(blob: _Blob, seconds: float) -> Animation:
+    """Once round glTF's y axis, evenly: quaternions (x, y, z, w) of the root at every quarter."""
+    from pygltflib import Animation, AnimationChannel, AnimationChannelTarget, AnimationSampler
+
+    half = torch.linspace(0, torch.pi, 5)
+    zero = torch.zeros_like(half)
+    turns = torch.stack([zero, half.sin(), zero, half.cos()], -1)
+    times = blob.add(torch.linspace(0, seconds, 5)[:, None], target=None, bounds=True)
+    target = AnimationChannelTarget(node=_ROOT, path="rotation")
+    return Animation(
+        name="turn",
+        samplers=[AnimationSampler(input=times, output=blob.add(turns, target=None), interpolation="LINEAR")],
+        channels=[AnimationChannel(sampler=0, target=target)],
+    )
+
+
+def _material(blob: _Blob, texture: Float[Tensor, "3 height width"] | None, *, coloured: bool) -> Material:
     """Rough and matt; seen from both sides because the wrist is open."""
     from pygltflib import Image, Material, PbrMetallicRoughness, Texture, TextureInfo
 
     surface = PbrMetallicRoughness(metallicFactor=0.0, roughnessFactor=0.7)
     if texture is None:
-        surface.baseColorFactor = _SKIN
+        surface.baseColorFactor = [1.0] * 4 if coloured else _SKIN
     else:
         blob.gltf.images = [Image(bufferView=blob.view(_png(texture)), mimeType="image/png")]
         blob.gltf.textures = [Texture(source=0)]

@@ -17,6 +17,9 @@ from ownhand.hand.kinematics import forward_kinematics, skin
 from ownhand.hand.skeleton import PARENTS_16, ROTATING_21, TIPS_21
 from ownhand.structs import TensorStruct
 
+FROM_THE_BACK = ((0.0, -1.0, 0.0), (-1.0, 0.0, 0.0), (0.0, 0.0, -1.0))
+"""R_cam_root of the open hand seen from its back, fingers up."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HandPose(TensorStruct):

@@ -1,8 +1,17 @@
-"""Linear light and sRGB, the encoding of stored pictures (IEC 61966-2-1)."""
+"""Linear light and sRGB, the encoding of stored pictures (IEC 61966-2-1); colours of a quantity."""
 
 import numpy as np
 
 Array = np.ndarray
+
+_HEAT = ((0.05, 0.16, 0.30), (0.16, 0.45, 0.55), (0.98, 0.72, 0.30))
+"""From nothing to the most, linear RGB; brightness rises evenly enough to be read without colour."""
+
+
+def heat(share: Array) -> Array:
+    """Linear RGB `[... 3]` of shares in [0, 1], from dark (0) to bright (1)."""
+    stops = np.linspace(0, 1, len(_HEAT))
+    return np.stack([np.interp(share, stops, channel) for channel in zip(*_HEAT, strict=True)], -1).astype(np.float32)
 
 
 def srgb_from_linear(linear: Array) -> Array:

@@ -1,0 +1,1 @@
+"""The web page: `ownhand app`. Needs Gradio (the `app` extra)."""
