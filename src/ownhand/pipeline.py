@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from ownhand.estimators.confidence import WithConfidence
 from ownhand.fit import FitResult, believe, fit, fit_shape, place, shape_likelihood
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
+from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.identity import Identity, ShapeLikelihood, measurements_mm
 from ownhand.hand.limits import JointLimits
@@ -155,11 +157,9 @@ class Pipeline:
         )
         return result.pose, result
 
-    @property
+    @cached_property
     def limits(self) -> JointLimits | None:
         """Joint limits of the hand model, if its anatomical axes are known."""
-        from ownhand.hand.anatomy import joint_limits
-
         return None if self.hand.axes is None else JointLimits.of(joint_limits(), self.hand.axes)
 
     def find(self, views: Sequence[View]) -> list[View]:
