@@ -14,7 +14,7 @@ from functools import cached_property
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -23,8 +23,8 @@ from torch import Tensor
 from ownhand.calibrate import Anchor, Calibration, alike, calibrate, most_different
 from ownhand.data.detections import LEAST
 from ownhand.estimators import build
-from ownhand.estimators.base import FeatureEstimator, Features
-from ownhand.estimators.confidence import WithConfidence
+from ownhand.estimators.base import Estimator, FeatureEstimator, Features
+from ownhand.estimators.onnx_runtime import OnnxFolder
 from ownhand.fit import FitResult, believe, fit, fit_shape, place, shape_likelihood
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
@@ -45,6 +45,8 @@ from ownhand.views import View, placements
 NETWORKS = {"keypoints": "keypoints", "baseline": "confidence", "identity": "identity"}
 """The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it."""
 
+Runtime = Literal["auto", "torch", "onnx"]
+"""What runs the networks; see `load`."""
 
 ROBUST = 6.0
 """Error of a keypoint at which half of its largest cost is reached, in standard deviations. On synthetic pictures 3 to
@@ -88,8 +90,8 @@ class Pipeline:
         self,
         *,
         hand: HandModel,
-        keypoints: FeatureEstimator,
-        baseline: WithConfidence,
+        keypoints: Estimator,
+        baseline: Estimator,
         identity: FeatureEstimator,
         settings: Settings,
         priors: dict[str, PosePrior],
@@ -457,25 +459,32 @@ def shipped_weights() -> Path:
     return Path(str(resources.files("ownhand").joinpath("weights")))
 
 
-def load(weights: str | Path | None = None, hand: HandModel | None = None) -> Pipeline:
+def load(weights: str | Path | None = None, hand: HandModel | None = None, *, runtime: Runtime = "auto") -> Pipeline:
     """The pipeline with trained weights.
 
     Args:
-        weights: A folder written by training; those shipped with the package when None.
+        weights: A folder written by training, or by `ownhand onnx`; those shipped with the package when None.
         hand: The hand model that they were trained with; the open hand when None.
+        runtime: What runs the networks. `auto` takes `onnx`, which is faster on a CPU, if ONNX Runtime is installed and
+            the folder has ONNX files that belong to its weights; else `torch`. They agree to 1e-4.
 
     Raises:
         WeightsError: A file is missing, damaged, or belongs to something else.
     """
     folder = shipped_weights() if weights is None else Path(weights)
     hand = open_hand() if hand is None else hand
-    networks = load_networks(folder, hand)
     settings = load_settings(folder)
     priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}
-    finder = HandFinder.load(folder) if (folder / f"{DETECTOR}.json").exists() else None
+    if runtime == "onnx" or (runtime == "auto" and OnnxFolder.usable(folder)):
+        exported = OnnxFolder(folder)
+        networks, detector = exported.networks(hand), exported.detector()
+        finder = None if detector is None else HandFinder(detector[0], min_score=detector[1])
+    else:
+        networks = load_networks(folder, hand)
+        finder = HandFinder.load(folder) if (folder / f"{DETECTOR}.json").exists() else None
     return Pipeline(hand=hand, settings=settings, priors=priors, locator=finder, **networks)
 
 
 def load_networks(folder: Path, hand: HandModel) -> dict[str, Any]:
-    """The networks in a folder of weights, by the names that `Pipeline` gives them."""
+    """The networks in a folder of weights, by the names that `Pipeline` gives them; torch runs them."""
     return {name: build.load(folder / stage, hand) for name, stage in NETWORKS.items()}
