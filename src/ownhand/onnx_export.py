@@ -231,7 +231,12 @@ def write_graph(graph: Graph, path: Path) -> None:
             graph.module.eval(), tuple(graph.inputs.values()), dynamic_shapes=axes, strict=False
         )
         exported = torch.onnx.export(
-            program, output_names=list(graph.outputs), opset_version=OPSET, dynamo=True, verbose=False
+            program,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
         )
         assert exported is not None
         write_beside(path, lambda beside: exported.save(beside, external_data=False))
@@ -249,6 +254,10 @@ def _solve(A: Tensor, B: Tensor) -> Tensor:
     return _inverse(A) @ B
 
 
+def _solve_ex(A: Tensor, B: Tensor) -> tuple[Tensor, None]:
+    return _solve(A, B), None
+
+
 def _determinant(A: Tensor) -> Tensor:
     """Of 2 x 2 matrices."""
     return A[..., 0, 0] * A[..., 1, 1] - A[..., 0, 1] * A[..., 1, 0]
@@ -257,15 +266,16 @@ def _determinant(A: Tensor) -> Tensor:
 class _SmallMatrices(TorchFunctionMode):
     """Linear algebra of cameras that ONNX does not have, in operations that it has."""
 
-    CLOSED: ClassVar[dict[Any, Callable[..., Tensor]]] = {
+    CLOSED: ClassVar[dict[Any, Any]] = {
         torch.linalg.inv: _inverse,
         torch.linalg.solve: _solve,
-        torch.linalg.solve_ex: lambda A, B: (_solve(A, B), None),
+        torch.linalg.solve_ex: _solve_ex,
         torch.linalg.det: _determinant,
     }
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self.CLOSED.get(func, func)(*args, **(kwargs or {}))
+        closed: Any = self.CLOSED.get(func, func)
+        return closed(*args, **(kwargs or {}))
 
 
 @contextmanager

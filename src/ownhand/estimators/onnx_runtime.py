@@ -115,11 +115,10 @@ class OnnxDetector(HandDetector):
         return FoundHands(**self._session(image=image))[:, :count]
 
 
-def _prediction(said: dict[str, Tensor]) -> Prediction:
+def _prediction(said: dict[str, Any]) -> Prediction:
     pose = {name: said.pop(name) for name in ("R_cam_root", "R_parent_joint") if name in said}
     if pose:
-        t = torch.zeros_like(pose["R_cam_root"][:, 0])
-        return Prediction(pose=HandPose(t_cam_root=t, **pose), **said)
+        said["pose"] = HandPose(t_cam_root=torch.zeros_like(pose["R_cam_root"][:, 0]), **pose)
     return Prediction(**said)
 
 
