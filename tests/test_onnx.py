@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ownhand.data.dataset import ShardDataset
-from ownhand.data.photos import to_image
+from ownhand.data.photos import read_photo, to_image
 from ownhand.estimators import build
 from ownhand.estimators.build import WeightsError
 from ownhand.estimators.onnx_runtime import OnnxDetector, OnnxEstimator, Session
@@ -35,6 +35,7 @@ def weights(tiny_weights, tmp_path_factory):
     save_settings(folder, replace(load_settings(folder), min_keypoint_confidence=0.0))
     torch.manual_seed(0)
     detector = build.build({"kind": "detector", "backbone": "resnet-tiny", "width": 8})
+    torch.nn.init.normal_(detector.head[-1].weight)  # scores far from each other
     build.save(detector, folder / "detector", {"min_score": 0.001})
     return folder
 
@@ -74,7 +75,7 @@ def _random_inputs(graph, batch):
     return made
 
 
-@pytest.mark.parametrize("name", ["keypoints", "crop", "baseline", "encoder", "identity", "hand", "place", "detector"])
+@pytest.mark.parametrize("name", ["keypoints", "crop", "baseline", "encoder", "identity", "hand", "place"])
 def test_a_graph_says_what_torch_says_whatever_the_batch(weights, exported, name):
     pipeline = load(weights, runtime="torch")
     graph = graphs(pipeline, pipeline.locator.network)[name]
@@ -91,17 +92,19 @@ def test_a_graph_says_what_torch_says_whatever_the_batch(weights, exported, name
             assert about["outputs"][output]["shape"] == ["batch", *expected.shape[1:]]
 
 
-def test_the_detector_takes_pictures_of_any_size_in_steps_of_32(weights, exported):
+def test_the_detector_takes_pictures_of_any_number_and_size_in_steps_of_32(weights, exported):
     network, found = build.load(weights / "detector"), OnnxDetector(exported / "detector.onnx")
-    for height, width in ((64, 64), (96, 256), (256, 160)):
-        image = torch.rand(2, 3, height, width)
+    for batch, height, width in ((1, 64, 64), (2, 96, 256), (5, 256, 160)):
+        image = torch.rand(batch, 3, height, width)
         with torch.no_grad():
             expected = network.find(image, 20)
         given = found.find(image, 20)
         torch.testing.assert_close(given.score, expected.score, atol=1e-5, rtol=0)
-        torch.testing.assert_close(given.centre, expected.centre, atol=1e-4, rtol=1e-5)
-        torch.testing.assert_close(given.side, expected.side, atol=1e-4, rtol=1e-5)
-        torch.testing.assert_close(given.angle, expected.angle, atol=1e-4, rtol=0)
+        hands = expected.score > 0  # the others, where no cell surpasses its neighbours, come in any order
+        assert hands.any(1).all()
+        for name in ("centre", "side", "angle"):
+            ours, theirs = getattr(expected, name)[hands], getattr(given, name)[hands]
+            torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("refine", [False, True])
@@ -154,27 +157,27 @@ def test_without_the_exporter_the_command_says_what_to_install(weights, tmp_path
 
 def test_the_example_of_the_docs_gives_the_hand_of_the_pipeline(weights, exported, views, tmp_path, monkeypatch):
     text = (Path(__file__).parent.parent / "docs" / "formats.md").read_text()
-    code = re.search(r"```python\n(.*?onnxruntime.*?)```", text, re.DOTALL).group(1)
+    code = re.search(r"```python\n(.*?)```", text.split("## ONNX files")[1], re.DOTALL).group(1)
     assert "torch" not in code
     assert "ownhand" not in code
     shutil.copytree(exported, tmp_path / "onnx")
     shape = torch.linspace(-1, 1, 10)
     (tmp_path / "me.hand").write_text(json.dumps({"shape": shape.tolist()}))
     to_image(views[0].image).save(tmp_path / "hand.png")
+    image = read_photo(tmp_path / "hand.png")
     monkeypatch.chdir(tmp_path)
     said = {}
     exec(code, said)
 
     pipeline = load(weights, runtime="torch")
-    height, width = views[0].camera.size
+    height, width = image.shape[1:]
     camera = Camera(
         K=torch.tensor([[said["f"], 0, width / 2], [0, said["f"], height / 2], [0, 0, 1.0]]), size=(height, width)
     )
-    view = replace(views[0], camera=camera, box=WholePicture()(views[0].image)[0])
+    view = View(image=image, camera=camera, box=WholePicture()(image)[0])
     _, seen = pipeline.crop([view])
     pose = pipeline.pose_given(seen, shape[None])
     placed, _ = pipeline.put(seen, pipeline.hand.shaped(shape[None]), pose)
     expected = pipeline.hand.shaped(shape[None]).posed(placed)
-    relative = said["verts"] - said["t"][:, None]
-    np.testing.assert_allclose(relative, (expected.verts - placed.t_cam_root[:, None]).numpy(), atol=2e-3)
-    np.testing.assert_allclose(said["t"], placed.t_cam_root.numpy(), rtol=0.02, atol=2e-3)
+    np.testing.assert_allclose(said["verts"], expected.verts, atol=1e-3)
+    np.testing.assert_allclose(said["joints"], expected.joints, atol=1e-3)

@@ -226,10 +226,11 @@ def write_graph(graph: Graph, path: Path) -> None:
     if graph.whole:
         rows, cols = torch.export.Dim("rows", min=2), torch.export.Dim("cols", min=2)
         axes["image"] |= {2: STEP * rows, 3: STEP * cols}
-    with torch.no_grad(), _quiet(), _SmallMatrices():
-        program = torch.export.export(
-            graph.module.eval(), tuple(graph.inputs.values()), dynamic_shapes=axes, strict=False
-        )
+    with torch.no_grad(), _quiet():
+        with _SmallMatrices():
+            program = torch.export.export(
+                graph.module.eval(), tuple(graph.inputs.values()), dynamic_shapes=axes, strict=False
+            )
         exported = torch.onnx.export(
             program,
             input_names=list(graph.inputs),

@@ -475,14 +475,18 @@ def load(weights: str | Path | None = None, hand: HandModel | None = None, *, ru
     hand = open_hand() if hand is None else hand
     settings = load_settings(folder)
     priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}
-    if runtime == "onnx" or (runtime == "auto" and OnnxFolder.usable(folder)):
-        exported = OnnxFolder(folder)
-        networks, detector = exported.networks(hand), exported.detector()
-        finder = None if detector is None else HandFinder(detector[0], min_score=detector[1])
-    else:
-        networks = load_networks(folder, hand)
-        finder = HandFinder.load(folder) if (folder / f"{DETECTOR}.json").exists() else None
+    onnx = runtime == "onnx" or (runtime == "auto" and OnnxFolder.usable(folder))
+    exported = OnnxFolder(folder) if onnx else None
+    networks = load_networks(folder, hand) if exported is None else exported.networks(hand)
+    finder = None if exported is None else _exported_finder(exported)
+    if finder is None and (folder / f"{DETECTOR}.json").exists():
+        finder = HandFinder.load(folder)
     return Pipeline(hand=hand, settings=settings, priors=priors, locator=finder, **networks)
+
+
+def _exported_finder(exported: OnnxFolder) -> HandFinder | None:
+    found = exported.detector()
+    return None if found is None else HandFinder(found[0], min_score=found[1])
 
 
 def load_networks(folder: Path, hand: HandModel) -> dict[str, Any]:
