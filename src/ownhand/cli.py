@@ -197,6 +197,27 @@ def export(
     export_hand(hand, out, side=side, fps=fps)
 
 
+def onnx(
+    out: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    weights: Path | None = None,
+    mano: Path | None = None,
+) -> None:
+    """The networks as ONNX files for programs without Python, and networks.json, which explains them (docs/formats.md).
+
+    The folder also serves as `--weights`: with ONNX Runtime the networks are then faster on a CPU.
+
+    Args:
+        out: Folder for the files; may be that of the weights.
+        weights: Folder with trained weights; those shipped with the package when not given.
+        mano: Folder with MANO_RIGHT.pkl, if the weights were trained with it.
+    """
+    from ownhand.commands import export_networks
+
+    export_networks(out, weights=weights, mano=mano)
+
+
 def synth(
     out: Annotated[Path, tyro.conf.Positional],
     /,
@@ -416,7 +437,22 @@ def data(
 
 def main() -> None:
     """Entry point of the `ownhand` command: errors of use end in one sentence and exit code 2."""
-    every = (demo, calibrate, reconstruct, track, app, info, export, synth, benchmark, data, train, evaluate, reproduce)
+    every = (
+        demo,
+        calibrate,
+        reconstruct,
+        track,
+        app,
+        info,
+        export,
+        onnx,
+        synth,
+        benchmark,
+        data,
+        train,
+        evaluate,
+        reproduce,
+    )
     commands = {f.__name__: f for f in every}
     try:
         tyro.extras.subcommand_cli_from_dict(

@@ -30,7 +30,8 @@ from ownhand.hand.model import HandModel, HandPose, at_rest, mirror_pose
 from ownhand.hand.motion import write_arrays, write_bvh
 from ownhand.hand.skeleton import JOINTS_16
 from ownhand.inputs import Counted, find_hands, hands_in_video
-from ownhand.pipeline import NoHandError, Pipeline, load
+from ownhand.onnx_export import MANIFEST, export_onnx
+from ownhand.pipeline import NoHandError, Pipeline, load, shipped_weights
 from ownhand.render.overlay import draw_mesh
 from ownhand.results import Reconstruction
 from ownhand.smooth import Smoothness
@@ -318,6 +319,17 @@ def export_hand(source: Path, out: Path, *, side: str, fps: float) -> None:
         hand = (model if is_right else model.mirrored()).shaped(shape)
         write_mesh(out, hand.verts if pose is None else hand.posed(pose).verts, hand.model.faces)
     print(f"{out}: {'right' if is_right else 'left'} hand, {len(model.template)} vertices")
+
+
+def export_networks(out: Path, *, weights: Path | None, mano: Path | None) -> None:
+    """`ownhand onnx`: ONNX files and what they are."""
+    check_writable(out)
+    hand = open_hand() if mano is None else load_mano(mano / "MANO_RIGHT.pkl")
+    with progress() as report:
+        export_onnx(shipped_weights() if weights is None else weights, out, hand, report("graphs"))
+    for path in sorted(out.glob("*.onnx")):
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    print(f"{out}: ready for --weights; {out / MANIFEST} says what goes in and what comes out")
 
 
 def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandPose, bool]:

@@ -17,6 +17,7 @@ from ownhand.data.photos import PhotoError
 from ownhand.data.video import frame_count, read_frames
 from ownhand.locate import MARGIN, HandBox
 from ownhand.pipeline import NoHandError, Pipeline
+from ownhand.structs import given
 from ownhand.views import View, find_pictures, read_cameras, read_intrinsics, read_view
 
 FRAMES = 240
@@ -115,9 +116,9 @@ def even_frames(
 
 
 def all_right(pipeline: Pipeline, views: Sequence[View]) -> bool:
-    """Whether pictures of one hand, as they came, show a right one: the keypoints are surer of right hands."""
+    """Whether pictures of one hand, as they came, show a right one: all together tell."""
     _, seen = pipeline.crop([*views, *(view.mirrored() for view in views)])
-    as_right, as_left = seen.keypoint_confidence.mean(-1).view(2, -1).sum(-1).tolist()
+    as_right, as_left = given(seen.rightness, "what the keypoint network says of the side").view(2, -1).sum(-1).tolist()
     return as_right >= as_left
 
 

@@ -61,7 +61,7 @@ def evaluate_people(data: Sequence[Path], out: Path, *, pictures: int, weights: 
     """`ownhand evaluate`: records and tables."""
     check_writable(out)
     hands = _hands(mano)
-    pipeline, people = load(weights, hands[0]), _labelled(data, hands)
+    pipeline, people = load(weights, hands[0], runtime="torch"), _labelled(data, hands)
     names = {str(source).split(":")[0] for source in data if is_words(source)}
     plan = Plan(
         dataset=names.pop() if len(names) == 1 else "synth",
@@ -120,7 +120,7 @@ def _reproduce(
                 if not all(result["finished"] for result in results.values()):
                     raise KeyboardInterrupt
         weights = shipped_weights() if weights == Path("shipped") else weights
-        pipeline, test = load(weights, benchmark.hand), benchmark.part("test")
+        pipeline, test = load(weights, benchmark.hand, runtime="torch"), benchmark.part("test")
         plan = Plan(
             dataset=dataset,
             true_shape=benchmark.true_shape,

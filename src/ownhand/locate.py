@@ -16,7 +16,7 @@ from ownhand.data.dataset import FrameDataset
 from ownhand.data.frame import HandFrame
 from ownhand.detection import Judged, judge, square_overlap
 from ownhand.estimators import build
-from ownhand.estimators.detector import Detector, FoundHands, found_hands
+from ownhand.estimators.detector import Detector, FoundHands, HandDetector
 from ownhand.geometry.crops import Crop
 from ownhand.structs import concatenate
 
@@ -109,7 +109,7 @@ class HandFinder(Locator):
         sides: Longer sides at which it looks [px].
     """
 
-    def __init__(self, network: Detector, *, min_score: float, sides: tuple[int, ...] = SIDES):
+    def __init__(self, network: HandDetector, *, min_score: float, sides: tuple[int, ...] = SIDES):
         self.network, self.min_score, self.sides = network.eval(), min_score, sides
         network.to(memory_format=torch.channels_last)  # pyright: ignore
 
@@ -152,11 +152,7 @@ class HandFinder(Locator):
             resized = F.interpolate(shrunk[None], size=small, mode="bilinear", antialias=True)
             missing = [-n % STEP for n in small]
             padded = F.pad(resized, (0, missing[1], 0, missing[0]), mode="replicate")
-            found = found_hands(
-                self.network(padded.contiguous(memory_format=torch.channels_last)),
-                (padded.shape[-2], padded.shape[-1]),
-                MOST,
-            )
+            found = self.network.find(padded.contiguous(memory_format=torch.channels_last), MOST)
             back = found.centre.new_tensor([width / small[1], height / small[0]])
             seen.append(replace(found, centre=found.centre * back, side=found.side * back.mean()))
         both = concatenate([found[0] for found in seen])

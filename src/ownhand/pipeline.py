@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -23,10 +24,11 @@ from ownhand.calibrate import Anchor, Calibration, alike, calibrate, most_differ
 from ownhand.data.detections import LEAST
 from ownhand.estimators import build
 from ownhand.estimators.base import Estimator, FeatureEstimator, Features
-from ownhand.estimators.confidence import WithConfidence
+from ownhand.estimators.onnx_runtime import OnnxFolder
 from ownhand.fit import FitResult, believe, fit, fit_shape, place, shape_likelihood
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.crops import Crop
+from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.identity import Identity, ShapeLikelihood, measurements_mm
 from ownhand.hand.limits import JointLimits
@@ -44,6 +46,8 @@ NETWORKS = {"keypoints": "side", "baseline": "confidence", "identity": "identity
 """The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it, the
 keypoints say the side."""
 
+Runtime = Literal["auto", "torch", "onnx"]
+"""What runs the networks; see `load`."""
 
 ROBUST = 6.0
 """Error of a keypoint at which half of its largest cost is reached, in standard deviations. On synthetic pictures 3 to
@@ -88,7 +92,7 @@ class Pipeline:
         *,
         hand: HandModel,
         keypoints: Estimator,
-        baseline: WithConfidence,
+        baseline: Estimator,
         identity: FeatureEstimator,
         settings: Settings,
         priors: dict[str, PosePrior],
@@ -157,11 +161,9 @@ class Pipeline:
         )
         return result.pose, result
 
-    @property
+    @cached_property
     def limits(self) -> JointLimits | None:
         """Joint limits of the hand model, if its anatomical axes are known."""
-        from ownhand.hand.anatomy import joint_limits
-
         return None if self.hand.axes is None else JointLimits.of(joint_limits(), self.hand.axes)
 
     def find(self, views: Sequence[View]) -> list[View]:
@@ -459,25 +461,36 @@ def shipped_weights() -> Path:
     return Path(str(resources.files("ownhand").joinpath("weights")))
 
 
-def load(weights: str | Path | None = None, hand: HandModel | None = None) -> Pipeline:
+def load(weights: str | Path | None = None, hand: HandModel | None = None, *, runtime: Runtime = "auto") -> Pipeline:
     """The pipeline with trained weights.
 
     Args:
-        weights: A folder written by training; those shipped with the package when None.
+        weights: A folder written by training, or by `ownhand onnx`; those shipped with the package when None.
         hand: The hand model that they were trained with; the open hand when None.
+        runtime: What runs the networks. `auto` takes `onnx`, which is faster on a CPU, if ONNX Runtime is installed and
+            the folder has ONNX files that belong to its weights; else `torch`. They agree to 1e-4.
 
     Raises:
         WeightsError: A file is missing, damaged, or belongs to something else.
     """
     folder = shipped_weights() if weights is None else Path(weights)
     hand = open_hand() if hand is None else hand
-    networks = load_networks(folder, hand)
     settings = load_settings(folder)
     priors = {name: PosePrior.load(folder / f"prior_{name}.safetensors") for name in ("baseline", "identity")}
-    finder = HandFinder.load(folder) if (folder / f"{DETECTOR}.json").exists() else None
+    onnx = runtime == "onnx" or (runtime == "auto" and OnnxFolder.usable(folder))
+    exported = OnnxFolder(folder) if onnx else None
+    networks = load_networks(folder, hand) if exported is None else exported.networks(hand)
+    finder = None if exported is None else _exported_finder(exported)
+    if finder is None and (folder / f"{DETECTOR}.json").exists():
+        finder = HandFinder.load(folder)
     return Pipeline(hand=hand, settings=settings, priors=priors, locator=finder, **networks)
 
 
+def _exported_finder(exported: OnnxFolder) -> HandFinder | None:
+    found = exported.detector()
+    return None if found is None else HandFinder(found[0], min_score=found[1])
+
+
 def load_networks(folder: Path, hand: HandModel) -> dict[str, Any]:
-    """The networks in a folder of weights, by the names that `Pipeline` gives them."""
+    """The networks in a folder of weights, by the names that `Pipeline` gives them; torch runs them."""
     return {name: build.load(folder / stage, hand) for name, stage in NETWORKS.items()}

@@ -7,6 +7,7 @@ not say: that a shape is the mirror image of another, turned anyhow, is hard to 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -74,7 +75,20 @@ class FoundHands(TensorStruct):
     angle: Float[Tensor, "*batch"]
 
 
-class Detector(Network):
+class HandDetector(Network, ABC):
+    """What finds hands in whole pictures."""
+
+    @abstractmethod
+    def find(self, image: Float[Tensor, "batch 3 h w"], count: int) -> FoundHands:
+        """The `count` best hands of each picture; those that are none have small scores.
+
+        Args:
+            image: RGB in [0, 1], sides multiples of 32.
+            count: How many.
+        """
+
+
+class Detector(HandDetector):
     """Cells of eight pixels, seen by a backbone whose three coarsest maps are merged.
 
     Args:
@@ -108,6 +122,9 @@ class Detector(Network):
         out = at_least_float32(self.head(self.decoder(self.backbone(image).maps[1:])))
         return HandMaps(logits=out[:, 0], offset=out[:, 1:3], log_side=out[:, 3], up=out[:, 4:])
 
+    def find(self, image: Float[Tensor, "batch 3 h w"], count: int) -> FoundHands:
+        return found_hands(self(image), (image.shape[-2], image.shape[-1]), count)
+
 
 def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands:
     """The `count` best peaks: cells that no neighbour surpasses.
@@ -128,7 +145,8 @@ def found_hands(maps: HandMaps, size: tuple[int, int], count: int) -> FoundHands
             return flat.gather(1, cell[..., None].expand(-1, -1, flat.shape[-1]))
 
         pixels = best.new_tensor([size[1] / cols, size[0] / rows])
-        middle = torch.stack([cell % cols, cell // cols], -1) + 0.5
+        ys, xs = (torch.arange(n, device=cell.device) + 0.5 for n in (rows, cols))
+        middle = torch.stack([xs.expand(rows, cols), ys[:, None].expand(rows, cols)], -1).flatten(0, 1)[cell]
         up = read(maps.up)
         return FoundHands(
             score=best,

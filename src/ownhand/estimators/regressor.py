@@ -132,7 +132,7 @@ class PoseHead(nn.Module):
 
     def forward(self, feature: Float[Tensor, "batch features"]) -> Float[Tensor, "batch 16 3 3"]:
         eye = torch.eye(3, device=feature.device, dtype=torch.promote_types(feature.dtype, torch.float32))
-        R = eye.expand(len(feature), 16, 3, 3)
+        R = eye.expand(feature.shape[0], 16, 3, 3)
         for step in self.steps:
             seen = torch.cat([feature, R[..., :2].flatten(1).to(feature)], -1)
             offset = at_least_float32(step(seen)).unflatten(-1, (16, 3, 2))

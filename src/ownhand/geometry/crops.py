@@ -62,7 +62,7 @@ class Crop(TensorStruct):
         visible: Bool[Tensor, "*batch n"] | None = None,
         angle: Float[Tensor, "*batch"] | None = None,
         shift: Float[Tensor, "*batch 2"] | None = None,
-        smallest: float = 1.0,
+        smallest: float | Float[Tensor, "*batch"] = 1.0,
     ) -> Crop:
         """The paper's crop: centred on the keypoints' box, side = `scale` x its larger side (Kong et al. 2022).
 

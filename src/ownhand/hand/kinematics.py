@@ -28,7 +28,9 @@ def forward_kinematics(
     Returns:
         T_model_joint, from joint to model coordinates [m]. At rest all joint frames are parallel to the model's.
     """
-    batch = np.broadcast_shapes(R_parent_joint.shape[:-3], rest_joints.shape[:-2])  # torch's is slow
+    batch = R_parent_joint.shape[:-3]
+    if batch != rest_joints.shape[:-2]:
+        batch = np.broadcast_shapes(batch, rest_joints.shape[:-2])  # torch's is slow
     rest_joints = rest_joints.expand(*batch, *rest_joints.shape[-2:])
     local = R_parent_joint.expand(*batch, *R_parent_joint.shape[-3:])
     bones = rest_joints - rest_joints[..., [max(parent, 0) for parent in parents], :]
