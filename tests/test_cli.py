@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pygltflib
 import pytest
 import roma
 import torch
@@ -185,10 +186,11 @@ def test_reconstruct_writes_what_the_formats_page_promises(ownhand, weights, pho
         code, out, err = ownhand("export", tmp_path / "out" / "p0.json", "-o", tmp_path / name)
         assert code == 0, err
         assert f"{side} hand" in out
-    for name in ("clip.bvh", "clip.npz"):
+    for name in ("clip.glb", "clip.bvh", "clip.npz"):
         code, out, err = ownhand("export", tmp_path / "out", "-o", tmp_path / name)
         assert code == 0, err
-        assert f"{side} hand, {len(list((tmp_path / 'out').glob('*.json')))} frame" in out
+        assert f"{side} hand, " in out
+        assert f", {len(list((tmp_path / 'out').glob('*.json')))} frames" in out
     with np.load(tmp_path / "clip.npz", allow_pickle=False) as arrays:
         assert bool(arrays["is_right"]) == (side == "right")
         np.testing.assert_allclose(arrays["joints"][0], content["joints"], atol=1e-5)
@@ -374,9 +376,19 @@ def test_track_follows_a_video_and_goes_on_where_it_was_stopped(ownhand, tmp_pat
     code, out, err = ownhand("calibrate", tmp_path / "clip.mp4", "--weights", weights, "--out", tmp_path / "me.hand")
     assert code == 0, err
     assert "a hand from 6 of 6 pictures (assumed field of view 60 degrees)" in out
-    code, out, err = ownhand("export", tmp_path / "whole" / "hand_1", "--out", tmp_path / "motion.bvh")
-    assert code == 0, err
-    assert "6 frames" in out
+    (tmp_path / "whole" / "hand_1" / "000003.json").unlink()
+    for options, last in (((), 5 / 30), (("--fps", 10), 0.4)):
+        for name in ("motion.glb", "motion.bvh"):
+            code, out, err = ownhand("export", tmp_path / "whole" / "hand_1", "--out", tmp_path / name, *options)
+            assert code == 0, err
+            assert "5 frames" in out
+        gltf = pygltflib.GLTF2().load(tmp_path / "motion.glb")
+        times = gltf.accessors[gltf.animations[0].samplers[0].input]
+        assert (times.count, times.max) == (5, [pytest.approx(last, abs=1e-4)])
+        frames = "6" if not options else "5"  # one that is missing is held, if its time is known
+        assert f"Frames: {frames}\nFrame Time: {last / (int(frames) - 1):.6f}" in (tmp_path / "motion.bvh").read_text()
+    code, _, err = ownhand("export", tmp_path / "whole" / "hand_1", "--out", tmp_path / "a.glb", "--fps", 0)
+    assert (code, err) == (2, "ownhand: expected a positive number of frames per second, got 0\n")
 
 
 def test_a_detector_is_trained_on_frames_and_used_by_the_pipeline(ownhand, tmp_path, tiny_weights):

@@ -128,7 +128,7 @@ def track(
 ) -> None:
     """The hands in a video: hand_N/FRAME.json of every hand and frame, and a video that shows them.
 
-    Started again, it goes on where it stopped. `ownhand export OUT/hand_1 -o motion.bvh` makes a motion of one.
+    Started again, it goes on where it stopped. `ownhand export OUT/hand_1 -o motion.glb` makes a motion of one.
 
     Args:
         video: File that PyAV reads (.mp4, .mov, ...); needs the `video` extra.
@@ -162,16 +162,16 @@ def export(
     *,
     out: Out = Path("hand.glb"),
     side: Side = "right",
-    fps: float = 30.0,
+    fps: float | None = None,
 ) -> None:
-    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .bvh or .npz.
+    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .glb, .bvh or .npz.
 
     Args:
         hand: A .hand file from `ownhand calibrate`; or a STEM.json from `ownhand reconstruct`, then posed; or its
-            folder, whose pictures are the frames of a .bvh or .npz, by name.
+            folder, whose pictures are the frames of a .glb, .bvh or .npz, by name.
         out: Where it goes; the ending chooses the format (docs/formats.md).
         side: Which hand to make of a .hand file.
-        fps: Frames per second of a .bvh.
+        fps: Frames per second of a motion. When not given, frames of a video have its times, others 30 per second.
     """
     from ownhand.commands import export_hand
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -40,6 +41,9 @@ from ownhand.views import DEFAULT_FOV, View, assumed, read_intrinsics
 
 SCHEMA = "ownhand reconstruction 1"
 BATCH = 16
+FPS = 30.0
+"""Frames per second of exported motion where neither the files nor the user say."""
+
 SAVE_EVERY = 25
 """Frames of a video after which is kept where the tracker is: what a kill costs at most."""
 
@@ -263,20 +267,21 @@ def _angles_deg(found: Reconstruction, pipeline: Pipeline) -> dict[str, dict[str
     }
 
 
-def export_hand(source: Path, out: Path, *, side: str, fps: float) -> None:
+def export_hand(source: Path, out: Path, *, side: str, fps: float | None) -> None:
     """`ownhand export`: a `.hand` file at rest, or reconstructions in their poses, as a mesh or a motion."""
     suffix = out.suffix.lower()
     if suffix not in (".glb", ".obj", ".ply", ".bvh", ".npz"):
         raise ValueError(f"{out}: expected a file ending in .glb, .obj, .ply, .bvh or .npz")
     check_writable(out.parent)
-    model, pose, names = open_hand(), None, ["rest"]
+    model, pose, names, times = open_hand(), None, ["rest"], torch.zeros(1)
     if source.is_dir() or source.suffix == ".json":
         files = sorted(source.glob("*.json")) if source.is_dir() else [source]
         if not files:
             raise ValueError(f"{source}: expected a folder written by `ownhand reconstruct`, found no .json in it")
         found = [_read_reconstruction(path, model.id) for path in files]
-        if len({is_right for _, _, is_right in found}) > 1:
+        if len({is_right for _, _, is_right, _ in found}) > 1:
             raise ValueError(f"{source}: expected hands of one side, got left and right ones")
+        times = _times(source, [time for *_, time in found], fps)
         shape, pose, is_right = torch.stack([f[0] for f in found]), stack([f[1] for f in found]), found[0][2]
         names = [path.stem for path in files]
     else:
@@ -285,31 +290,52 @@ def export_hand(source: Path, out: Path, *, side: str, fps: float) -> None:
         shown = at_rest(1) if pose is None else pose
         right = shown if is_right or pose is None else mirror_pose(shown)
         if suffix == ".npz":
-            write_arrays(out, model, shape, right, is_right=is_right, names=names)
+            write_arrays(out, model, shape, right, is_right=is_right, names=names, times=times)
         else:
             hand = (model if is_right else model.mirrored()).shaped(shape.mean(0))
-            write_bvh(out, hand, right if is_right else mirror_pose(right), fps=fps)
+            every = float(times.diff().median()) if len(times) > 1 else 1 / (fps or FPS)
+            evenly = times[0] + every * torch.arange(int((times[-1] - times[0]) / every + 1.5))
+            shown = right[torch.searchsorted(times, evenly + every / 2) - 1]
+            write_bvh(out, hand, shown if is_right else mirror_pose(shown), fps=1 / every)
         print(f"{out}: {'right' if is_right else 'left'} hand, {len(names)} frame{'s' if len(names) > 1 else ''}")
         return
-    if len(names) > 1:
-        raise ValueError(f"{source}: expected one reconstruction for a {suffix} file, got {len(names)}")
-    shape, pose = shape[0], None if pose is None else pose[0]
     if suffix == ".glb":
         right_pose = pose if pose is None or is_right else mirror_pose(pose)
-        write_glb(out, model.shaped(shape), right_pose, is_right=is_right)
+        if right_pose is not None and len(names) == 1:
+            right_pose = right_pose[0]
+        write_glb(
+            out, model.shaped(shape.mean(0)), right_pose, times=times if len(names) > 1 else None, is_right=is_right
+        )
+    elif len(names) > 1:
+        raise ValueError(f"{source}: expected one reconstruction for a {suffix} file, got {len(names)}")
     else:
+        shape, pose = shape[0], None if pose is None else pose[0]
         hand = (model if is_right else model.mirrored()).shaped(shape)
         write_mesh(out, hand.verts if pose is None else hand.posed(pose).verts, hand.model.faces)
-    print(f"{out}: {'right' if is_right else 'left'} hand, {len(model.template)} vertices")
+    moving = f", {len(names)} frames in {times[-1] - times[0]:.2f} s" if len(names) > 1 else ""
+    print(f"{out}: {'right' if is_right else 'left'} hand, {len(model.template)} vertices{moving}")
 
 
-def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandPose, bool]:
+def _times(source: Path, known: list[float | None], fps: float | None) -> Tensor:
+    """When each frame was taken [s]: `fps` decides, else the files (`ownhand track` writes it), else FPS."""
+    if fps is not None and not 0 < fps < math.inf:
+        raise ValueError(f"expected a positive number of frames per second, got {fps:g}")
+    if fps is None and None not in known:
+        times = torch.tensor(known, dtype=torch.float64)
+        if not times.isfinite().all() or (times < 0).any() or (times.diff() <= 0).any():
+            raise ValueError(f"{source}: expected times that grow from frame to frame; --fps replaces them")
+        return times
+    return torch.arange(len(known), dtype=torch.float64) / (fps or FPS)
+
+
+def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandPose, bool, float | None]:
     try:
         content = json.loads(path.read_text())
         if content["format"] != SCHEMA or content["model"] != model_id:
             raise ValueError(f"it is {content['format']!r} for the hand model {content['model']!r}")
         pose = HandPose(**{name: torch.tensor(value) for name, value in content["pose"].items()})
-        return torch.tensor(content["shape"]), pose, bool(content["is_right"])
+        time = None if content.get("time") is None else float(content["time"])
+        return torch.tensor(content["shape"]), pose, bool(content["is_right"]), time
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected a file written by `ownhand reconstruct` ({error})") from None
 
