@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pygltflib
@@ -69,6 +70,12 @@ def test_calibrate_writes_a_hand_that_info_and_export_read(ownhand, weights, pho
     code, out, _ = ownhand("info", hand)
     assert code == 0
     assert re.search(r"p3 +0\.\d+ +\d+\.\d mm", out)
+    assert re.search(r"error now: \d+\.\d\d mm", out) or json.loads(hand.read_text())["covariance"] is None
+    code, out, _ = ownhand("info", hand, "--picture", tmp_path / "me.svg")
+    assert code == 0
+    assert ElementTree.parse(tmp_path / "me.svg").getroot().tag.endswith("svg")
+    assert ownhand("info", hand, "--picture", tmp_path / "me.gif")[0] == 2
+    assert not (tmp_path / "me.gif").exists()
     for name in ("me.glb", "me.obj", "me.ply"):
         code, out, _ = ownhand("export", hand, "-o", tmp_path / name, "--side", "left")
         assert code == 0
@@ -264,7 +271,7 @@ def test_bad_input_ends_in_one_sentence_and_leaves_nothing_behind(ownhand, weigh
         ("reconstruct", some, "--fov", 200, "--weights", weights, "-o", empty): "between 0 and 180",
         ("info", tmp_path / "bad.hand"): "bad.hand",
         ("info", tmp_path / "missing.hand"): "cannot read it",
-        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".glb, .obj, .ply, .bvh or .npz",
+        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".glb, .obj, .ply, .bvh, .npz or .hand",
         ("demo", "--out", tmp_path / "file" / "demo", "--weights", weights): "cannot write there",
     }
     for words, reason in cases.items():

@@ -145,15 +145,30 @@ def track(
     track_video(video, out, hand=hand, refine=refine, smooth=smooth, K=K, fov=fov, weights=weights)
 
 
-def info(hand: Annotated[Path | None, tyro.conf.Positional] = None, /) -> None:
+def info(
+    hand: Annotated[Path | None, tyro.conf.Positional] = None,
+    /,
+    *,
+    picture: Path | None = None,
+    mano: Path | None = None,
+) -> None:
     """What a .hand file says; without one, what is installed.
 
     Args:
         hand: A file written by `ownhand calibrate`.
+        picture: Where to draw the hand from above, life-sized, with its lengths and how sure they are (.svg).
+        mano: Folder with MANO_RIGHT.pkl, if the hand to draw is one of MANO's.
     """
     from ownhand.about import describe_hand_file, describe_installation
 
     print(describe_installation() if hand is None else describe_hand_file(hand))
+    if picture is not None:
+        from ownhand.commands import draw_hand_file
+
+        if hand is None:
+            raise ValueError("expected a .hand file to draw a picture of, got none")
+        draw_hand_file(hand, picture, mano=mano)
+        print(f"{picture}: the hand from above")
 
 
 def export(
@@ -163,8 +178,9 @@ def export(
     out: Out = Path("hand.glb"),
     side: Side = "right",
     fps: float | None = None,
+    mano: Path | None = None,
 ) -> None:
-    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .glb, .bvh or .npz.
+    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .glb, .bvh or .npz; MANO as .hand.
 
     Args:
         hand: A .hand file from `ownhand calibrate`; or a STEM.json from `ownhand reconstruct`, then posed; or its
@@ -172,10 +188,11 @@ def export(
         out: Where it goes; the ending chooses the format (docs/formats.md).
         side: Which hand to make of a .hand file.
         fps: Frames per second of a motion. When not given, frames of a video have its times, others 30 per second.
+        mano: Folder with MANO_RIGHT.pkl: turns a .hand file into one of MANO's betas, or one of MANO's back (.hand).
     """
     from ownhand.commands import export_hand
 
-    export_hand(hand, out, side=side, fps=fps)
+    export_hand(hand, out, side=side, fps=fps, mano=mano)
 
 
 def synth(

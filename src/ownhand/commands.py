@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ownhand import __version__
-from ownhand.calibrate import Anchor, calibrate
+from ownhand.calibrate import BEST, MORE, Anchor, calibrate, divided, outlook
 from ownhand.console import check_writable, progress
 from ownhand.data.parameters import read_parameters
 from ownhand.data.photos import to_image
@@ -23,11 +23,13 @@ from ownhand.files import write_beside, write_text
 from ownhand.geometry.camera import Camera
 from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
 from ownhand.hand.builtin import open_hand
+from ownhand.hand.convert import converted
+from ownhand.hand.drawing import draw_hand
 from ownhand.hand.export import write_glb, write_mesh
 from ownhand.hand.hand_file import load_identity, save_identity
-from ownhand.hand.identity import measurements_mm
+from ownhand.hand.identity import Identity, measurements_mm
 from ownhand.hand.mano import load_mano
-from ownhand.hand.model import HandPose, at_rest, mirror_pose
+from ownhand.hand.model import HandModel, HandPose, at_rest, mirror_pose
 from ownhand.hand.motion import write_arrays, write_bvh
 from ownhand.hand.skeleton import JOINTS_16
 from ownhand.inputs import Counted, find_hands, hands_in_video
@@ -43,6 +45,8 @@ SCHEMA = "ownhand reconstruction 1"
 BATCH = 16
 FPS = 30.0
 """Frames per second of exported motion where neither the files nor the user say."""
+
+MANO_FILE = "MANO_RIGHT.pkl"
 
 SAVE_EVERY = 25
 """Frames of a video after which is kept where the tracker is: what a kill costs at most."""
@@ -66,7 +70,7 @@ def calibrate_pictures(
     check_writable(out.parent)
     anchor = None if length_mm is None else Anchor(length_mm=length_mm, std_mm=length_std_mm)
     if len(pictures) == 1 and pictures[0].suffix in (".npz", ".json"):
-        hand = open_hand() if mano is None else load_mano(mano / "MANO_RIGHT.pkl")
+        hand = open_hand() if mano is None else load_mano(mano / MANO_FILE)
         known = read_parameters(pictures[0], hand)
         if anchor is not None:
             raise ValueError("a measured length needs pictures: how far to trust the estimates of others is not known")
@@ -91,13 +95,22 @@ def calibrate_pictures(
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
         count = len(views)
     identity, evidence = found.identity, found.identity.evidence
-    lengths = measurements_mm(identity, hand)
+    lengths, expected, division = measurements_mm(identity, hand), outlook(identity, hand), divided(identity)
+    strangers = [] if evidence is None or division is None or not division.two_people else list(division.others)
     provenance = {
         "software": f"ownhand {__version__}",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "side": side or "both",
         "camera": source,
         "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
+        "expected_mm": None
+        if expected is None
+        else {
+            "now": expected.now_mm,
+            f"with {MORE} more like these": expected.alike_mm,
+            f"with {MORE} more unlike these": expected.different_mm,
+            "independent pictures": expected.independent,
+        },
     }
     save_identity(identity, out, provenance=provenance)
     used = 0 if evidence is None else len(evidence.weights)
@@ -107,9 +120,20 @@ def calibrate_pictures(
     length, error = lengths["length"]
     if error is None or error > 0.02 * length:
         print("  Pictures hardly show absolute size: measure the hand and pass --length-mm to settle it.")
+    if expected is not None:
+        like, unlike, what = expected.alike_mm, expected.different_mm, f"{MORE} more"
+        print(f"  Proportions are off by {expected.now_mm:.2f} mm, expected of people calibrated like this.")
+        print(
+            f"  {what} pictures like these: {like:.2f} mm; {what} from elsewhere, in other poses: {unlike:.2f} mm."
+            + ("" if expected.worthwhile else " More pictures like these will not help much.")
+        )
+        print(f"  Most is seen in sharp pictures of {BEST}.")
     if evidence is not None and found.outliers:
         names = ", ".join(evidence.names[i] for i in found.outliers)
         print(f"  These disagree with the others: {names}")
+    if evidence is not None and strangers:
+        names = ", ".join(evidence.names[i] for i in strangers)
+        print(f"  Are all pictures of one person? These differ from the others as somebody else's hand would: {names}")
 
 
 def reconstruct_pictures(
@@ -267,11 +291,53 @@ def _angles_deg(found: Reconstruction, pipeline: Pipeline) -> dict[str, dict[str
     }
 
 
-def export_hand(source: Path, out: Path, *, side: str, fps: float | None) -> None:
+def draw_hand_file(source: Path, out: Path, *, mano: Path | None) -> None:
+    """`ownhand info --picture`: the hand from above with its lengths."""
+    if out.suffix.lower() != ".svg":
+        raise ValueError(f"{out}: expected a picture ending in .svg")
+    check_writable(out.parent)
+    identity = load_identity(source)
+    write_text(out, draw_hand(identity, _model_of(identity, mano), title=source.name))
+
+
+def convert_hand_file(source: Path, out: Path, *, mano: Path | None) -> None:
+    """`ownhand export --mano`: a `.hand` file of the open hand for MANO, or of MANO for the open hand."""
+    if mano is None:
+        raise ValueError(f"{out}: expected --mano FOLDER, the hand model to convert to or from")
+    check_writable(out.parent)
+    identity, ours, theirs = load_identity(source), open_hand(), load_mano(mano / MANO_FILE)
+    source_model, target = (ours, theirs) if identity.model_id == ours.id else (theirs, ours)
+    answer, differ = converted(identity, source_model, target)
+    rms, most = float(differ.square().mean().sqrt()), float(differ.abs().max())
+    provenance = {
+        "software": f"ownhand {__version__}",
+        "converted": f"from {source.name}, of the hand model {source_model.id}",
+        "lengths_differ_mm": {"root mean square": rms, "largest": most},
+        "measurements_mm": {name: list(pair) for name, pair in measurements_mm(answer, target).items()},
+    }
+    save_identity(answer, out, provenance=provenance)
+    shape = " ".join(f"{x:+.2f}" for x in answer.shape.tolist())
+    print(f"{out}: the hand in the coefficients of {target.id}: {shape}")
+    print(f"  Its {len(differ)} lengths differ by {rms:.2f} mm (root mean square), at most by {most:.2f} mm.")
+
+
+def _model_of(identity: Identity, mano: Path | None) -> HandModel:
+    """The open hand, or MANO if its folder is given."""
+    model = open_hand() if mano is None else load_mano(mano / MANO_FILE)
+    identity.check_model(model)
+    return model
+
+
+def export_hand(source: Path, out: Path, *, side: str, fps: float | None, mano: Path | None) -> None:
     """`ownhand export`: a `.hand` file at rest, or reconstructions in their poses, as a mesh or a motion."""
     suffix = out.suffix.lower()
+    if suffix == ".hand":
+        convert_hand_file(source, out, mano=mano)
+        return
     if suffix not in (".glb", ".obj", ".ply", ".bvh", ".npz"):
-        raise ValueError(f"{out}: expected a file ending in .glb, .obj, .ply, .bvh or .npz")
+        raise ValueError(f"{out}: expected a file ending in .glb, .obj, .ply, .bvh, .npz or .hand")
+    if mano is not None:
+        raise ValueError(f"{out}: expected a file ending in .hand with --mano, which converts between hand models")
     check_writable(out.parent)
     model, pose, names, times = open_hand(), None, ["rest"], torch.zeros(1)
     if source.is_dir() or source.suffix == ".json":
