@@ -111,19 +111,14 @@ def report(
 
 
 def _divided(pipeline: Pipeline, person: Observations, keypoints: ShapeLikelihood) -> Division | None:
-    settings, seen = pipeline.settings, person.seen
+    method, seen = pipeline.settings.method, person.seen
     together = alike(seen.pose.R_cam_root, seen.pose.R_parent_joint)
+    weight_map, errors = pipeline.settings.weight_maps[method], pipeline.settings.error_models[method]
     weights = picture_weights(
-        len(seen.shape), seen.confidence.double(), method=settings.method, weight_map=settings.weight_maps[settings.method],
-        together=together,
-    )  # fmt: skip
-    return divide(
-        settings.error_models[settings.method],
-        seen.shape,
-        weights,
-        keypoints=keypoints if settings.method == "joint" else None,
-        together=together,
+        len(seen.shape), seen.confidence.double(), method=method, weight_map=weight_map, together=together
     )
+    said = keypoints if method == "joint" else None
+    return divide(errors, seen.shape, weights, keypoints=said, together=together)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 
 From five random pictures of a person, then five more: random ones, those of one kind, or those whose keypoints show
 most of what the present ones leave open (the trace of the covariance of the vertices, by `ShapeLikelihood`). Prints the
-size-free error, and how much it differs from that with random ones for the same first five, with its standard error over
-people.
+size-free error, and how much it differs from that with random ones for the same first five, with its standard error
+over people.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def kinds_of(everything: Observations) -> dict[str, Tensor]:
 
 
 def size_free_metric(model: HandModel) -> Float[Tensor, "shapes shapes"]:
-    """M with `e' M e` the mean squared vertex displacement by a change e of shape, scaling of the mean hand left out."""
+    """M with `e' M e` the mean squared vertex displacement by a change e of shape but for scale."""
     wrist = model.joint_regressor[0].double()
     basis, template = model.shape_basis.double(), model.template.double()
     A = (basis - torch.einsum("v,vcs->cs", wrist, basis)).flatten(0, 1)

@@ -180,7 +180,7 @@ def export(
     fps: float | None = None,
     mano: Path | None = None,
 ) -> None:
-    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .glb, .bvh or .npz; MANO as .hand.
+    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .glb, .bvh, .npz; MANO .hand.
 
     Args:
         hand: A .hand file from `ownhand calibrate`; or a STEM.json from `ownhand reconstruct`, then posed; or its

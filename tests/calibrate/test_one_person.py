@@ -33,9 +33,13 @@ def errors(method: str = "bayes", gain: float = GAIN) -> ErrorModel:
     n = 20 if method == "joint" else 10
     eye = torch.eye(n, dtype=torch.float64)
     return ErrorModel(
-        person=0.01 * eye, picture=NOISE**2 / INFLATION * eye, gain=gain * torch.eye(10, dtype=torch.float64).repeat(n // 10, 1),
-        offset=torch.zeros(n, dtype=torch.float64), method=method, model_id=MODEL.id,
-    )  # fmt: skip
+        person=0.01 * eye,
+        picture=NOISE**2 / INFLATION * eye,
+        gain=gain * torch.eye(10, dtype=torch.float64).repeat(n // 10, 1),
+        offset=torch.zeros(n, dtype=torch.float64),
+        method=method,
+        model_id=MODEL.id,
+    )
 
 
 def folder(seed: int, strangers: tuple[int, ...] = ()) -> torch.Tensor:

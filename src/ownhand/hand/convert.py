@@ -1,7 +1,7 @@
 """A person's shape in the coefficients of another hand model, such as MANO's betas of ours, and back.
 
-Two models share no vertex and no rest pose, but what they call joints lies in about the same places. So the lengths that
-no bend of a finger changes are made to agree.
+Two models share no vertex and no rest pose, but what they call joints lies in about the same places. So the lengths
+that no bend of a finger changes are made to agree.
 """
 
 from __future__ import annotations

@@ -58,15 +58,15 @@ def draw_hand(identity: Identity, model: HandModel, *, title: str = "") -> str:
     for finger, tip in zip(FINGERS, TIPS_21, strict=True):
         chain = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(joints[j]) for j in range(tip - 3, tip + 1)))
         drawing.append(f'<polyline class="bone" fill="none" points="{chain}"/>')
-        (x, y), (along_x, along_y) = at(joints[tip]), at(joints[tip] + _unit(joints[tip] - joints[tip - 1]) * 5)
+        (x, _), (along_x, along_y) = at(joints[tip]), at(joints[tip] + _unit(joints[tip] - joints[tip - 1]) * 5)
         anchor = "end" if along_x < x - 3 else "middle"
         drawing.append(_label((along_x, along_y - 4), (finger, *_words(*known[finger])), anchor))
     wrist, tip = at(joints[0]), at(joints[MIDDLE_TIP])
     side, middle = float(low[0] - corner[0]) - 22, (wrist[1] + tip[1]) / 2
     drawing[:0] = _dimension((side, wrist[1]), (side, tip[1]), (wrist, tip))
-    words = " ".join(_words(*known["length"]))
+    words, turned = " ".join(_words(*known["length"])), f"translate({side - 2.5:.1f} {middle:.1f}) rotate(-90)"
     drawing.append(
-        f'<text text-anchor="middle" transform="translate({side - 2.5:.1f} {middle:.1f}) rotate(-90)"><tspan class="dim">'
+        f'<text text-anchor="middle" transform="{turned}"><tspan class="dim">'
         f'length</tspan> <tspan class="value">{words}</tspan></text>'
     )
     index, little = at(joints[INDEX_MCP]), at(joints[LITTLE_MCP])
