@@ -13,6 +13,7 @@ import pygltflib
 import pytest
 import roma
 import torch
+from mano_file import mano_arrays, write_mano
 from PIL import Image
 
 from ownhand import cli
@@ -21,6 +22,8 @@ from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import to_image
 from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
+from ownhand.hand.hand_file import save_identity
+from ownhand.hand.identity import Identity
 from ownhand.hand.limits import JointLimits
 
 
@@ -70,7 +73,9 @@ def test_calibrate_writes_a_hand_that_info_and_export_read(ownhand, weights, pho
     code, out, _ = ownhand("info", hand)
     assert code == 0
     assert re.search(r"p3 +0\.\d+ +\d+\.\d mm", out)
-    assert re.search(r"error now: \d+\.\d\d mm", out) or json.loads(hand.read_text())["covariance"] is None
+    assert (
+        re.search(r"error of proportions now: \d+\.\d\d mm", out) or json.loads(hand.read_text())["covariance"] is None
+    )
     code, out, _ = ownhand("info", hand, "--picture", tmp_path / "me.svg")
     assert code == 0
     assert ElementTree.parse(tmp_path / "me.svg").getroot().tag.endswith("svg")
@@ -81,6 +86,34 @@ def test_calibrate_writes_a_hand_that_info_and_export_read(ownhand, weights, pho
         assert code == 0
         assert "left hand" in out
         assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_a_hand_becomes_one_of_mano_and_comes_back(ownhand, tmp_path):
+    model = open_hand()
+    covariance = 0.1 * torch.eye(10, dtype=torch.float64)
+    me = Identity(shape=torch.zeros(10, dtype=torch.float64), covariance=covariance, model_id=model.id)
+    save_identity(me, tmp_path / "me.hand")
+    write_mano(tmp_path / "MANO_RIGHT.pkl", mano_arrays())
+    there, back = tmp_path / "mano.hand", tmp_path / "back.hand"
+    code, out, err = ownhand("export", tmp_path / "me.hand", "-o", there, "--mano", tmp_path)
+    assert code == 0, err
+    differ = json.loads(there.read_text())["provenance"]["lengths_differ_mm"]
+    assert f"differ by {differ['root mean square']:.2f} mm" in out
+    assert json.loads(there.read_text())["model"].startswith("mano-right-")
+    code, out, err = ownhand("export", there, "-o", back, "--mano", tmp_path)
+    assert code == 0, err
+    assert json.loads(back.read_text())["model"] == model.id
+    assert ownhand("info", there, "--picture", tmp_path / "a.svg", "--mano", tmp_path)[0] == 0
+    for words, wrong in {
+        ("export", there, "-o", tmp_path / "b.hand"): "expected --mano FOLDER",
+        ("export", there, "-o", tmp_path / "b.glb", "--mano", tmp_path): "expected a file ending in .hand",
+        ("info", there, "--picture", tmp_path / "b.svg"): "belongs to the hand model",
+        ("info", "--picture", tmp_path / "b.svg"): "expected a .hand file",
+    }.items():
+        code, _, err = ownhand(*words)
+        assert code == 2
+        assert wrong in err
+    assert not list(tmp_path.glob("b.*"))
 
 
 def test_a_tape_measure_settles_the_length(ownhand, weights, photos, tmp_path):
