@@ -163,7 +163,7 @@ def info(
 
     print(describe_installation() if hand is None else describe_hand_file(hand))
     if picture is not None:
-        from ownhand.commands import draw_hand_file
+        from ownhand.exports import draw_hand_file
 
         if hand is None:
             raise ValueError("expected a .hand file to draw a picture of, got none")
@@ -190,7 +190,7 @@ def export(
         fps: Frames per second of a motion. When not given, frames of a video have its times, others 30 per second.
         mano: Folder with MANO_RIGHT.pkl: turns a .hand file into one of MANO's betas, or one of MANO's back (.hand).
     """
-    from ownhand.commands import export_hand
+    from ownhand.exports import export_hand
 
     export_hand(hand, out, side=side, fps=fps, mano=mano)
 

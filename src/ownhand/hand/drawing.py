@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 
 import torch
@@ -97,9 +98,8 @@ def _from_above(points: Float[Tensor, "n 3"], joints: Float[Tensor, "21 3"]) -> 
     return (points - joints[0]) @ torch.stack([right, up, torch.linalg.cross(right, up)], -1) * 1000
 
 
-def _skin(place: Float[Tensor, "verts 3"], model: HandModel, at: object) -> list[str]:
+def _skin(place: Float[Tensor, "verts 3"], model: HandModel, at: Callable[[Tensor], Point]) -> list[str]:
     """The side of the skin that one sees, back to front, lit from the upper left."""
-    assert callable(at)
     normals = vertex_normals(place, model.faces)[model.faces].mean(1)
     light = _unit(place.new_tensor([-0.4, 0.5, 0.8]))
     seen = (normals[:, 2] > 0).nonzero().flatten()
