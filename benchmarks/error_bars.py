@@ -2,8 +2,9 @@
 
     python benchmarks/error_bars.py data/test [--people 200]
 
-For 1, 5 and 20 calibration pictures, anchored or not: the size-free error, true and expected; the mean squared error in units of its error bar (1 if they are
-right), and the share of people whose truth lies within the ellipsoid that should hold 50, 68, 90 and 95 % of them.
+For 1, 5 and 20 calibration pictures, anchored or not: the size-free error, true and expected; the mean squared error in
+units of its error bar (1 if they are right), and the share of people whose truth lies within the ellipsoid that should
+hold 50, 68, 90 and 95 % of them.
 """
 
 from __future__ import annotations
