@@ -2,8 +2,9 @@
 
     python benchmarks/error_bars.py data/test [--people 200]
 
-For 1, 5 and 20 calibration pictures, anchored or not: the mean squared error in units of its error bar (1 if they are
-right), and the share of people whose truth lies within the ellipsoid that should hold 50, 68, 90 and 95 % of them.
+For 1, 5 and 20 calibration pictures, anchored or not: the size-free error, true and expected; the mean squared error in
+units of its error bar (1 if they are right), and the share of people whose truth lies within the ellipsoid that should
+hold 50, 68, 90 and 95 % of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 import tyro
 
 from ownhand import metrics
-from ownhand.calibrate import coverage, standardised
+from ownhand.calibrate import coverage, expected_error_mm, standardised
 from ownhand.data.dataset import ShardDataset
 from ownhand.experiments.rows import calibrations
 from ownhand.observations import observe
@@ -41,8 +42,10 @@ def main(data: tyro.conf.Positional[Path], weights: Path | None = None, people: 
             shares = ", ".join(f"{level:.0%}: {share:.1%}" for level, share in coverage(error, covariance).items())
             size_free = metrics.size_free_error_mm(shape.to(truth), truth, pipeline.hand).mean()
             squared = standardised(error, covariance).square().mean()
+            expected = sum(expected_error_mm(f[anchored].identity, pipeline.hand) for f in found) / len(found)
             name = "anchored" if anchored else "not anchored"
-            print(f"{count:2d} pictures, {name}: size-free {size_free:.2f} mm, squared {squared:.2f}, within {shares}")
+            wrong = f"size-free {size_free:.2f} mm (expected {expected:.2f})"
+            print(f"{count:2d} pictures, {name}: {wrong}, squared {squared:.2f}, within {shares}")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
+import pygltflib
 import pytest
 import roma
 import torch
+from mano_file import mano_arrays, write_mano
 from PIL import Image
 
 from ownhand import cli
@@ -19,6 +22,8 @@ from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import to_image
 from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
+from ownhand.hand.hand_file import save_identity
+from ownhand.hand.identity import Identity
 from ownhand.hand.limits import JointLimits
 
 
@@ -68,11 +73,46 @@ def test_calibrate_writes_a_hand_that_info_and_export_read(ownhand, weights, pho
     code, out, _ = ownhand("info", hand)
     assert code == 0
     assert re.search(r"p3 +0\.\d+ +\d+\.\d mm", out)
+    known = json.loads(hand.read_text())["covariance"] is not None
+    assert bool(re.search(r"error of proportions now: \d+\.\d\d mm", out)) == known
+    code, out, _ = ownhand("info", hand, "--picture", tmp_path / "me.svg")
+    assert code == 0
+    assert ElementTree.parse(tmp_path / "me.svg").getroot().tag.endswith("svg")
+    assert ownhand("info", hand, "--picture", tmp_path / "me.gif")[0] == 2
+    assert not (tmp_path / "me.gif").exists()
     for name in ("me.glb", "me.obj", "me.ply"):
         code, out, _ = ownhand("export", hand, "-o", tmp_path / name, "--side", "left")
         assert code == 0
         assert "left hand" in out
         assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_a_hand_becomes_one_of_mano_and_comes_back(ownhand, tmp_path):
+    model = open_hand()
+    covariance = 0.1 * torch.eye(10, dtype=torch.float64)
+    me = Identity(shape=torch.zeros(10, dtype=torch.float64), covariance=covariance, model_id=model.id)
+    save_identity(me, tmp_path / "me.hand")
+    write_mano(tmp_path / "MANO_RIGHT.pkl", mano_arrays())
+    there, back = tmp_path / "mano.hand", tmp_path / "back.hand"
+    code, out, err = ownhand("export", tmp_path / "me.hand", "-o", there, "--mano", tmp_path)
+    assert code == 0, err
+    differ = json.loads(there.read_text())["provenance"]["lengths_differ_mm"]
+    assert f"differ by {differ['root mean square']:.2f} mm" in out
+    assert json.loads(there.read_text())["model"].startswith("mano-right-")
+    code, out, err = ownhand("export", there, "-o", back, "--mano", tmp_path)
+    assert code == 0, err
+    assert json.loads(back.read_text())["model"] == model.id
+    assert ownhand("info", there, "--picture", tmp_path / "a.svg", "--mano", tmp_path)[0] == 0
+    for words, wrong in {
+        ("export", there, "-o", tmp_path / "b.hand"): "expected --mano FOLDER",
+        ("export", there, "-o", tmp_path / "b.glb", "--mano", tmp_path): "expected a file ending in .hand",
+        ("info", there, "--picture", tmp_path / "b.svg"): "belongs to the hand model",
+        ("info", "--picture", tmp_path / "b.svg"): "expected a .hand file",
+    }.items():
+        code, _, err = ownhand(*words)
+        assert code == 2
+        assert wrong in err
+    assert not list(tmp_path.glob("b.*"))
 
 
 def test_a_tape_measure_settles_the_length(ownhand, weights, photos, tmp_path):
@@ -185,10 +225,11 @@ def test_reconstruct_writes_what_the_formats_page_promises(ownhand, weights, pho
         code, out, err = ownhand("export", tmp_path / "out" / "p0.json", "-o", tmp_path / name)
         assert code == 0, err
         assert f"{side} hand" in out
-    for name in ("clip.bvh", "clip.npz"):
+    for name in ("clip.glb", "clip.bvh", "clip.npz"):
         code, out, err = ownhand("export", tmp_path / "out", "-o", tmp_path / name)
         assert code == 0, err
-        assert f"{side} hand, {len(list((tmp_path / 'out').glob('*.json')))} frame" in out
+        assert f"{side} hand, " in out
+        assert f", {len(list((tmp_path / 'out').glob('*.json')))} frames" in out
     with np.load(tmp_path / "clip.npz", allow_pickle=False) as arrays:
         assert bool(arrays["is_right"]) == (side == "right")
         np.testing.assert_allclose(arrays["joints"][0], content["joints"], atol=1e-5)
@@ -262,7 +303,7 @@ def test_bad_input_ends_in_one_sentence_and_leaves_nothing_behind(ownhand, weigh
         ("reconstruct", some, "--fov", 200, "--weights", weights, "-o", empty): "between 0 and 180",
         ("info", tmp_path / "bad.hand"): "bad.hand",
         ("info", tmp_path / "missing.hand"): "cannot read it",
-        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".glb, .obj, .ply, .bvh or .npz",
+        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".glb, .obj, .ply, .bvh, .npz or .hand",
         ("demo", "--out", tmp_path / "file" / "demo", "--weights", weights): "cannot write there",
     }
     for words, reason in cases.items():
@@ -393,9 +434,19 @@ def test_track_follows_a_video_and_goes_on_where_it_was_stopped(ownhand, tmp_pat
     code, out, err = ownhand("calibrate", tmp_path / "clip.mp4", "--weights", weights, "--out", tmp_path / "me.hand")
     assert code == 0, err
     assert "a hand from 6 of 6 pictures (assumed field of view 60 degrees)" in out
-    code, out, err = ownhand("export", tmp_path / "whole" / "hand_1", "--out", tmp_path / "motion.bvh")
-    assert code == 0, err
-    assert "6 frames" in out
+    (tmp_path / "whole" / "hand_1" / "000003.json").unlink()
+    for options, last in (((), 5 / 30), (("--fps", 10), 0.4)):
+        for name in ("motion.glb", "motion.bvh"):
+            code, out, err = ownhand("export", tmp_path / "whole" / "hand_1", "--out", tmp_path / name, *options)
+            assert code == 0, err
+            assert "5 frames" in out
+        gltf = pygltflib.GLTF2().load(tmp_path / "motion.glb")
+        times = gltf.accessors[gltf.animations[0].samplers[0].input]
+        assert (times.count, times.max) == (5, [pytest.approx(last, abs=1e-4)])
+        frames = "6" if not options else "5"  # one that is missing is held, if its time is known
+        assert f"Frames: {frames}\nFrame Time: {last / (int(frames) - 1):.6f}" in (tmp_path / "motion.bvh").read_text()
+    code, _, err = ownhand("export", tmp_path / "whole" / "hand_1", "--out", tmp_path / "a.glb", "--fps", 0)
+    assert (code, err) == (2, "ownhand: expected a positive number of frames per second, got 0\n")
 
 
 def test_a_detector_is_trained_on_frames_and_used_by_the_pipeline(ownhand, tmp_path, tiny_weights):

@@ -25,6 +25,9 @@ def describe_hand_file(path: Path) -> str:
         lines += [f"  made by {made}"] if made else []
         for name, (value, error) in provenance.get("measurements_mm", {}).items():
             lines.append(f"  {name:<7} {value:6.1f} mm" + ("" if error is None else f" ± {error:.1f}"))
+        for what, value in (provenance.get("expected_mm") or {}).items():
+            counted = what.startswith("independent")
+            lines.append(f"  {what}: {value:.1f}" if counted else f"  error of proportions {what}: {value:.2f} mm")
         lines.append("  shape   " + " ".join(f"{value:+.2f}" for value in content["shape"]))
         if evidence is not None:
             lines.append(f"  from {len(evidence['weights'])} pictures (weight, distance from the combined hand):")

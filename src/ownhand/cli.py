@@ -128,7 +128,7 @@ def track(
 ) -> None:
     """The hands in a video: hand_N/FRAME.json of every hand and frame, and a video that shows them.
 
-    Started again, it goes on where it stopped. `ownhand export OUT/hand_1 -o motion.bvh` makes a motion of one.
+    Started again, it goes on where it stopped. `ownhand export OUT/hand_1 -o motion.glb` makes a motion of one.
 
     Args:
         video: File that PyAV reads (.mp4, .mov, ...); needs the `video` extra.
@@ -164,15 +164,30 @@ def app(*, host: str = "127.0.0.1", port: int = 7860, weights: Path | None = Non
     serve(host, port, weights)
 
 
-def info(hand: Annotated[Path | None, tyro.conf.Positional] = None, /) -> None:
+def info(
+    hand: Annotated[Path | None, tyro.conf.Positional] = None,
+    /,
+    *,
+    picture: Path | None = None,
+    mano: Path | None = None,
+) -> None:
     """What a .hand file says; without one, what is installed.
 
     Args:
         hand: A file written by `ownhand calibrate`.
+        picture: Where to draw the hand from above, life-sized, with its lengths and how sure they are (.svg).
+        mano: Folder with MANO_RIGHT.pkl, if the hand to draw is one of MANO's.
     """
     from ownhand.about import describe_hand_file, describe_installation
 
     print(describe_installation() if hand is None else describe_hand_file(hand))
+    if picture is not None:
+        from ownhand.exports import draw_hand_file
+
+        if hand is None:
+            raise ValueError("expected a .hand file to draw a picture of, got none")
+        draw_hand_file(hand, picture, mano=mano)
+        print(f"{picture}: the hand from above")
 
 
 def export(
@@ -181,20 +196,22 @@ def export(
     *,
     out: Out = Path("hand.glb"),
     side: Side = "right",
-    fps: float = 30.0,
+    fps: float | None = None,
+    mano: Path | None = None,
 ) -> None:
-    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .bvh or .npz.
+    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .glb, .bvh, .npz; MANO .hand.
 
     Args:
         hand: A .hand file from `ownhand calibrate`; or a STEM.json from `ownhand reconstruct`, then posed; or its
-            folder, whose pictures are the frames of a .bvh or .npz, by name.
+            folder, whose pictures are the frames of a .glb, .bvh or .npz, by name.
         out: Where it goes; the ending chooses the format (docs/formats.md).
         side: Which hand to make of a .hand file.
-        fps: Frames per second of a .bvh.
+        fps: Frames per second of a motion. When not given, frames of a video have its times, others 30 per second.
+        mano: Folder with MANO_RIGHT.pkl: turns a .hand file into one of MANO's betas, or one of MANO's back (.hand).
     """
-    from ownhand.commands import export_hand
+    from ownhand.exports import export_hand
 
-    export_hand(hand, out, side=side, fps=fps)
+    export_hand(hand, out, side=side, fps=fps, mano=mano)
 
 
 def onnx(

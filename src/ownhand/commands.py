@@ -13,21 +13,21 @@ import torch
 from torch import Tensor
 
 from ownhand import __version__
-from ownhand.calibrate import Anchor, calibrate
+from ownhand.calibrate import BEST, MORE, Anchor, Outlook, calibrate, divided, outlook
 from ownhand.console import check_writable, progress
 from ownhand.data.parameters import read_parameters
 from ownhand.data.photos import to_image
 from ownhand.data.video import VideoWriter, frame_count, is_video, read_frames
+from ownhand.exports import MANO_FILE, SCHEMA
 from ownhand.files import write_beside, write_text
 from ownhand.geometry.camera import Camera
 from ownhand.hand.anatomy import ABDUCTION, FLEXION, TWIST
 from ownhand.hand.builtin import open_hand
-from ownhand.hand.export import write_glb, write_mesh
+from ownhand.hand.export import write_mesh
 from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import Identity, measurements_mm
 from ownhand.hand.mano import load_mano
-from ownhand.hand.model import HandModel, HandPose, at_rest, mirror_pose
-from ownhand.hand.motion import write_arrays, write_bvh
+from ownhand.hand.model import HandModel, HandPose, mirror_pose
 from ownhand.hand.skeleton import JOINTS_16
 from ownhand.inputs import Counted, find_hands, hands_in_video
 from ownhand.onnx_export import MANIFEST, export_onnx
@@ -35,11 +35,9 @@ from ownhand.pipeline import NoHandError, Pipeline, load, shipped_weights
 from ownhand.render.overlay import draw_mesh
 from ownhand.results import Reconstruction
 from ownhand.smooth import Smoothness
-from ownhand.structs import stack
 from ownhand.track import Tracker
 from ownhand.views import DEFAULT_FOV, View, assumed, read_intrinsics
 
-SCHEMA = "ownhand reconstruction 1"
 BATCH = 16
 SAVE_EVERY = 25
 """Frames of a video after which is kept where the tracker is: what a kill costs at most."""
@@ -63,7 +61,7 @@ def calibrate_pictures(
     check_writable(out.parent)
     anchor = None if length_mm is None else Anchor(length_mm=length_mm, std_mm=length_std_mm)
     if len(pictures) == 1 and pictures[0].suffix in (".npz", ".json"):
-        hand = open_hand() if mano is None else load_mano(mano / "MANO_RIGHT.pkl")
+        hand = open_hand() if mano is None else load_mano(mano / MANO_FILE)
         known = read_parameters(pictures[0], hand)
         if anchor is not None:
             raise ValueError("a measured length needs pictures: how far to trust the estimates of others is not known")
@@ -87,23 +85,36 @@ def calibrate_pictures(
             source = camera_words(view.camera_source for view in views)
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
         count = len(views)
-    evidence = found.identity.evidence
-    lengths = save_hand(found.identity, hand, out, side=side or "both", camera=source)
+    identity, evidence = found.identity, found.identity.evidence
+    expected, division = outlook(identity, hand), divided(identity)
+    strangers = [] if evidence is None or division is None or not division.two_people else list(division.others)
+    lengths = save_hand(identity, hand, out, side=side or "both", camera=source, expected=expected)
     used = 0 if evidence is None else len(evidence.weights)
     print(f"{out}: a hand from {used} of {count} pictures ({source})")
     for name, (value, error) in lengths.items():
         print(f"  {name:<7} {value:6.1f} mm" + ("" if error is None else f" ± {error:.1f}"))
     if size_is_open(lengths):
         print("  Pictures hardly show absolute size: measure the hand and pass --length-mm to settle it.")
+    if expected is not None:
+        like, unlike, what = expected.alike_mm, expected.different_mm, f"{MORE} more"
+        print(f"  Proportions are off by {expected.now_mm:.2f} mm, expected of people calibrated like this.")
+        print(
+            f"  {what} pictures like these: {like:.2f} mm; {what} from elsewhere, in other poses: {unlike:.2f} mm."
+            + ("" if expected.worthwhile else " More pictures like these will not help much.")
+        )
+        print(f"  Most is seen in sharp pictures of {BEST}.")
     if evidence is not None and found.outliers:
         names = ", ".join(evidence.names[i] for i in found.outliers)
         print(f"  These disagree with the others: {names}")
+    if evidence is not None and strangers:
+        names = ", ".join(evidence.names[i] for i in strangers)
+        print(f"  Are all pictures of one person? These differ from the others as somebody else's hand would: {names}")
 
 
 def save_hand(
-    identity: Identity, hand: HandModel, out: Path, *, side: str, camera: str
+    identity: Identity, hand: HandModel, out: Path, *, side: str, camera: str, expected: Outlook | None
 ) -> dict[str, tuple[float, float | None]]:
-    """A `.hand` file that says what it was made by: side, and how cameras were known, in words.
+    """A `.hand` file that says what it was made by: side, how cameras were known in words, and what errors to expect.
 
     Returns:
         What it measures and how sure that is, as `measurements_mm`.
@@ -115,6 +126,14 @@ def save_hand(
         "side": side,
         "camera": camera,
         "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
+        "expected_mm": None
+        if expected is None
+        else {
+            "now": expected.now_mm,
+            f"with {MORE} more like these": expected.alike_mm,
+            f"with {MORE} more unlike these": expected.different_mm,
+            "independent pictures": expected.independent,
+        },
     }
     save_identity(identity, out, provenance=provenance)
     return lengths
@@ -281,46 +300,6 @@ def _angles_deg(found: Reconstruction, pipeline: Pipeline) -> dict[str, dict[str
     }
 
 
-def export_hand(source: Path, out: Path, *, side: str, fps: float) -> None:
-    """`ownhand export`: a `.hand` file at rest, or reconstructions in their poses, as a mesh or a motion."""
-    suffix = out.suffix.lower()
-    if suffix not in (".glb", ".obj", ".ply", ".bvh", ".npz"):
-        raise ValueError(f"{out}: expected a file ending in .glb, .obj, .ply, .bvh or .npz")
-    check_writable(out.parent)
-    model, pose, names = open_hand(), None, ["rest"]
-    if source.is_dir() or source.suffix == ".json":
-        files = sorted(source.glob("*.json")) if source.is_dir() else [source]
-        if not files:
-            raise ValueError(f"{source}: expected a folder written by `ownhand reconstruct`, found no .json in it")
-        found = [_read_reconstruction(path, model.id) for path in files]
-        if len({is_right for _, _, is_right in found}) > 1:
-            raise ValueError(f"{source}: expected hands of one side, got left and right ones")
-        shape, pose, is_right = torch.stack([f[0] for f in found]), stack([f[1] for f in found]), found[0][2]
-        names = [path.stem for path in files]
-    else:
-        shape, is_right = load_identity(source, model).shape.to(model.template)[None], side == "right"
-    if suffix in (".bvh", ".npz"):
-        shown = at_rest(1) if pose is None else pose
-        right = shown if is_right or pose is None else mirror_pose(shown)
-        if suffix == ".npz":
-            write_arrays(out, model, shape, right, is_right=is_right, names=names)
-        else:
-            hand = (model if is_right else model.mirrored()).shaped(shape.mean(0))
-            write_bvh(out, hand, right if is_right else mirror_pose(right), fps=fps)
-        print(f"{out}: {'right' if is_right else 'left'} hand, {len(names)} frame{'s' if len(names) > 1 else ''}")
-        return
-    if len(names) > 1:
-        raise ValueError(f"{source}: expected one reconstruction for a {suffix} file, got {len(names)}")
-    shape, pose = shape[0], None if pose is None else pose[0]
-    if suffix == ".glb":
-        right_pose = pose if pose is None or is_right else mirror_pose(pose)
-        write_glb(out, model.shaped(shape), right_pose, is_right=is_right)
-    else:
-        hand = (model if is_right else model.mirrored()).shaped(shape)
-        write_mesh(out, hand.verts if pose is None else hand.posed(pose).verts, hand.model.faces)
-    print(f"{out}: {'right' if is_right else 'left'} hand, {len(model.template)} vertices")
-
-
 def export_networks(out: Path, *, weights: Path | None, mano: Path | None) -> None:
     """`ownhand onnx`: ONNX files and what they are."""
     check_writable(out)
@@ -330,17 +309,6 @@ def export_networks(out: Path, *, weights: Path | None, mano: Path | None) -> No
     for path in sorted(out.glob("*.onnx")):
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     print(f"{out}: ready for --weights; {out / MANIFEST} says what goes in and what comes out")
-
-
-def _read_reconstruction(path: Path, model_id: str) -> tuple[torch.Tensor, HandPose, bool]:
-    try:
-        content = json.loads(path.read_text())
-        if content["format"] != SCHEMA or content["model"] != model_id:
-            raise ValueError(f"it is {content['format']!r} for the hand model {content['model']!r}")
-        pose = HandPose(**{name: torch.tensor(value) for name, value in content["pose"].items()})
-        return torch.tensor(content["shape"]), pose, bool(content["is_right"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: expected a file written by `ownhand reconstruct` ({error})") from None
 
 
 def camera_words(sources: Iterable[str]) -> str:

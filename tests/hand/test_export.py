@@ -13,7 +13,7 @@ import pytest
 import torch
 import trimesh
 from mano_file import mano_arrays, write_mano
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 from toy import random_pose, toy_hand
 
 from ownhand.hand.builtin import open_hand
@@ -21,8 +21,9 @@ from ownhand.hand.export import write_glb, write_mesh
 from ownhand.hand.kinematics import forward_kinematics, skin
 from ownhand.hand.mano import load_mano
 from ownhand.hand.model import HandModel
-from ownhand.hand.skeleton import JOINTS, WEBXR_FROM_21, WEBXR_JOINTS
+from ownhand.hand.skeleton import JOINTS, ROTATING_21, WEBXR_FROM_21, WEBXR_JOINTS
 from ownhand.hand.webxr import METACARPAL, WEBXR_PARENTS, webxr_joints
+from ownhand.structs import stack
 
 TO_GLTF = torch.tensor([1.0, -1.0, -1.0])
 MIRROR = torch.tensor([-1.0, 1.0, 1.0])
@@ -300,9 +301,98 @@ def test_a_turning_hand_goes_once_round_the_vertical(tmp_path):
     np.testing.assert_allclose(turned, [[0, 0, 1], [1, 0, 0], [0, 0, -1], [-1, 0, 0], [0, 0, 1]], atol=1e-6)
 
 
+def animated(path, time):
+    """Local rotation and translation of every joint at a time, by pygltflib and SciPy: what a viewer computes."""
+    gltf = pygltflib.GLTF2().load(path)
+    blob = gltf.binary_blob()
+
+    def rows(number):
+        accessor = gltf.accessors[number]
+        start = gltf.bufferViews[accessor.bufferView].byteOffset
+        return np.frombuffer(blob, "<f4", accessor.count * (w := int(accessor.type[3:] or 1)), start).reshape(-1, w)
+
+    widths = {"SCALAR": "VEC1"}
+    for accessor in gltf.accessors:
+        accessor.type = widths.get(accessor.type, accessor.type)
+    for channel in gltf.animations[0].channels:
+        sampler = gltf.animations[0].samplers[channel.sampler]
+        assert sampler.interpolation == "LINEAR"
+        times, values = rows(sampler.input)[:, 0], rows(sampler.output)
+        if channel.target.path == "rotation":
+            assert (np.einsum("ij,ij->i", values[1:], values[:-1]) >= 0).all(), "the longer way round"
+            value = Slerp(times, Rotation.from_quat(values))(time).as_quat()
+        else:
+            value = [np.interp(time, times, column) for column in values.T]
+        setattr(gltf.nodes[channel.target.node], channel.target.path, [float(x) for x in value])
+    gltf.save_binary(path.with_name("sampled.glb"))
+    return GlbFile(path.with_name("sampled.glb")), gltf
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_viewer_plays_the_frames_of_a_motion(model, tmp_path, is_right, flat):
+    hand, pose, times = model.shaped(torch.randn(10)), random_pose(5), torch.tensor([0.1, 0.2, 0.25, 0.4, 0.5])
+    write_glb(tmp_path / "clip.glb", hand, pose, times=times, is_right=is_right, flat=flat)
+    own = [WEBXR_FROM_21[name] for name in WEBXR_JOINTS if name in WEBXR_FROM_21]
+    rotating = [joint for joint in own if not JOINTS[joint].endswith("tip")]
+    names = [name for name in WEBXR_JOINTS if WEBXR_FROM_21.get(name) in rotating]
+    for k, time in enumerate(times.tolist()):
+        file, _ = animated(tmp_path / "clip.glb", time)
+        side = TO_GLTF * (1 if is_right else MIRROR)
+        frames = file.node_frames()
+        found = np.stack([frames[name][:3, 3] for name in names])
+        expected = (hand.posed(pose[k]).joints[rotating] * side).numpy()
+        assert np.abs(found - expected).max() < 1e-5
+        verts = (without_correctives(hand, pose[k]) * side)[vertex_of_row(model)].numpy()
+        assert np.abs(file.skinned() - verts).max() < 1e-5
+
+
+def test_a_motion_has_the_channels_of_what_moves(tmp_path):
+    hand, pose, times = toy_hand().shaped(torch.zeros(10)), random_pose(3), torch.tensor([0.0, 0.5, 1.0])
+    write_glb(tmp_path / "clip.glb", hand, pose, times=times)
+    file, gltf = animated(tmp_path / "clip.glb", 0.5)
+    (motion,) = gltf.animations
+    targets = [(gltf.nodes[channel.target.node].name, channel.target.path) for channel in motion.channels]
+    assert len(targets) == len(set(targets)) == 17
+    assert [name for name, path in targets if path == "translation"] == ["wrist"]
+    assert {name for name, path in targets if path == "rotation"} == {
+        name for name in WEBXR_JOINTS if WEBXR_FROM_21.get(name) in ROTATING_21
+    }
+    (time,) = {sampler.input for sampler in motion.samplers}
+    assert (gltf.accessors[time].min, gltf.accessors[time].max) == ([0.0], [1.0])
+    first = GlbFile(tmp_path / "clip.glb").node_frames()["index-finger-tip"]
+    np.testing.assert_allclose(
+        first, animated(tmp_path / "clip.glb", 0.0)[0].node_frames()["index-finger-tip"], atol=1e-6
+    )
+    middle, wrist = animated(tmp_path / "clip.glb", 0.75)[0].node_frames()["wrist"], file.node_frames()["wrist"]
+    there = pose.t_cam_root.numpy() * TO_GLTF.numpy()
+    np.testing.assert_allclose(wrist[:3, 3], there[1], atol=1e-6)
+    np.testing.assert_allclose(middle[:3, 3], there[1:].mean(0), atol=1e-6)
+
+
+def test_a_hand_that_keeps_still_still_has_a_motion(tmp_path):
+    pose = stack([random_pose()] * 2)
+    write_glb(tmp_path / "clip.glb", toy_hand().shaped(torch.zeros(10)), pose, times=torch.tensor([0.0, 1.0]))
+    gltf = pygltflib.GLTF2().load(tmp_path / "clip.glb")
+    assert [(c.target.node, c.target.path) for c in gltf.animations[0].channels] == [
+        (2, "rotation"),
+        (2, "translation"),
+    ]
+
+
+def test_times_that_do_not_fit_the_frames_are_refused(tmp_path):
+    hand, pose = toy_hand().shaped(torch.zeros(10)), random_pose(2)
+    for times, wrong in (([0.0], "one pose for each of 1 times"), ([0.2, 0.2], "grow"), ([-1.0, 0.0], "from 0")):
+        with pytest.raises(ValueError, match=wrong):
+            write_glb(tmp_path / "hand.glb", hand, pose, times=torch.tensor(times))
+    with pytest.raises(ValueError, match="one pose for each of 1 times"):
+        write_glb(tmp_path / "hand.glb", hand, times=torch.zeros(1))
+    assert not list(tmp_path.iterdir())
+
+
 def test_batches_are_refused(tmp_path):
     hand = toy_hand().shaped(torch.zeros(10))
-    with pytest.raises(ValueError, match="one HandPose, got a batch"):
+    with pytest.raises(ValueError, match="one HandPose, or the times of its frames, got a batch"):
         write_glb(tmp_path / "hand.glb", hand, random_pose(2))
     with pytest.raises(ValueError, match="one ShapedHand, got a batch"):
         write_glb(tmp_path / "hand.glb", toy_hand().shaped(torch.zeros(3, 10)))

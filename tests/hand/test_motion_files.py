@@ -84,7 +84,8 @@ def test_a_bvh_file_holds_the_joints_of_every_frame(tmp_path, side):
 @pytest.mark.parametrize("is_right", [True, False])
 def test_arrays_give_the_pose_back(tmp_path, is_right):
     model, shape, pose = toy_hand(), torch.randn(4, 10), random_pose(4)
-    write_arrays(tmp_path / "a.npz", model, shape, pose, is_right=is_right, names=list("abcd"))
+    times = torch.arange(4) / 25
+    write_arrays(tmp_path / "a.npz", model, shape, pose, is_right=is_right, names=list("abcd"), times=times)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         found = {name: torch.from_numpy(x) for name, x in arrays.items() if x.dtype == np.float32}
         assert str(arrays["model"]) == model.id
@@ -98,4 +99,5 @@ def test_arrays_give_the_pose_back(tmp_path, is_right):
     shown, hand = (pose, model) if is_right else (mirror_pose(pose), model.mirrored())
     torch.testing.assert_close(found["joints"], hand.shaped(shape).posed(shown).joints)
     torch.testing.assert_close(found["rotations"][:, 1:], shown.R_parent_joint)
+    torch.testing.assert_close(found["times"], times)
     assert {path.name for path in tmp_path.iterdir()} == {"a.npz"}

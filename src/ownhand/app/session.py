@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.app.given import Given, Refused, Report, delete, squared, take
-from ownhand.calibrate import Anchor
+from ownhand.calibrate import Anchor, outlook
 from ownhand.commands import camera_words, save_hand, write_reconstruction
 from ownhand.geometry.crops import Crop
 from ownhand.hand.export import write_glb
@@ -151,7 +151,10 @@ class Session:
         reason = "others much like it are used instead"
         refused += [Refused(name=one.name, reason=reason, picture=one.picture) for one in seen if one not in used]
         folder, source = self._new_folder(), camera_words(one.camera_source for one in given)
-        lengths = save_hand(identity, pipeline.hand, folder / "me.hand", side=_side(is_right), camera=source)
+        lengths = save_hand(
+            identity, pipeline.hand, folder / "me.hand", side=_side(is_right), camera=source,
+            expected=outlook(identity, pipeline.hand),
+        )  # fmt: skip
         self.found = FoundHand(
             identity=identity,
             is_right=is_right,

@@ -194,6 +194,26 @@ def update(
     )
 
 
+def combined_by(identity: Identity) -> tuple[ErrorModel | None, Anchor | None]:
+    """The error model and the measured length that a calibrated identity owes its error bars to.
+
+    Raises:
+        ValueError: It holds no evidence, or was not made by calibration.
+    """
+    if identity.evidence is None:
+        raise ValueError("this identity holds no evidence of the pictures that it was calibrated from")
+    settings = _Settings.from_dict(identity.evidence.settings)
+    return settings.error_model, settings.anchor
+
+
+def errors_together(evidence: Evidence) -> Float[Tensor, "pictures pictures"] | None:
+    """How much the errors of two pictures go together (`alike`); None if all count as independent."""
+    if evidence.poses is None:
+        return None
+    R = roma.rotvec_to_rotmat(evidence.poses)
+    return alike(R[:, 0], R[:, 1:])
+
+
 def picture_weights(
     pictures: int,
     confidence: Float[Tensor, "pictures"] | None,

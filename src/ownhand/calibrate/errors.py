@@ -60,6 +60,12 @@ class ErrorModel:
     def covariance(self, k_effective: float) -> Float[Tensor, "observed observed"]:
         return self.person + self.picture / k_effective
 
+    def covariance_of_shape(self, k_effective: float) -> Float[Tensor, "shapes shapes"]:
+        """Of the shape in the end: with gain by Bayes' rule, see `posterior`."""
+        if self.gain is None:
+            return self.covariance(k_effective)
+        return self.posterior(torch.zeros_like(self.person[0]), k_effective)[1]
+
     def posterior(
         self, observed: Float[Tensor, "observed"], k_effective: float
     ) -> tuple[Float[Tensor, "shapes"], Float[Tensor, "shapes shapes"]]:

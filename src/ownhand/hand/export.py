@@ -1,4 +1,7 @@
-"""Hands for other programs: plain meshes (OBJ, PLY) and rigged hands (GLB). Files are written beside, then renamed."""
+"""Hands for other programs: plain meshes (OBJ, PLY) and rigged hands, still or moving (GLB).
+
+Files are written beside, then renamed.
+"""
 
 from __future__ import annotations
 
@@ -69,13 +72,14 @@ def write_glb(
     hand: ShapedHand,
     pose: HandPose | None = None,
     *,
+    times: Float[Tensor, "frames"] | None = None,
     texture: Float[Tensor, "3 height width"] | None = None,
     colours: Float[Tensor, "verts 3"] | None = None,
     is_right: bool = True,
     flat: bool = False,
     turn_s: float | None = None,
 ) -> None:
-    """Write a rigged hand: one skin over the 25 WebXR joints, metres.
+    """Write a rigged hand, still or moving: one skin over the 25 WebXR joints, metres.
 
     Frames: glTF has y up and z backwards, so everything is turned half round x: (x, y, z) becomes (x, -y, -z). A pose
     puts the hand before glTF's standard camera as it was before ours; without one the hand rests in its model frame.
@@ -87,7 +91,9 @@ def write_glb(
     Args:
         path: The .glb file.
         hand: One hand, without batch axes.
-        pose: Written as rotations of the joints; the skin itself stays at rest.
+        pose: Written as rotations of the joints; the skin itself stays at rest. With `times`, one pose per frame:
+            an animation of the joints' rotations and the wrist's position, which starts as its first frame.
+        times: When each frame is shown [s].
         texture: RGB in [0, 1], by the model's uv. Without: a plain skin colour.
         colours: Linear RGB in [0, 1] of each vertex, which multiplies the texture, or stands for it without one.
         is_right: False writes the mirror image (of the pose, too).
@@ -96,13 +102,14 @@ def write_glb(
         turn_s: Adds an animation in which the hand turns once round the vertical axis in so long [s].
 
     Raises:
-        ValueError: The hand or the pose has batch axes, or there is a texture but no uv.
+        ValueError: The hand or the pose has other batch axes; times that do not grow; a texture but no uv.
     """
     from pygltflib import GLTF2, Asset, Attributes, Mesh, Primitive, Scene, Skin
 
     model = hand.model
     if texture is not None and model.uv is None:
         raise ValueError(f"hand model {model.id} has no texture coordinates for this texture")
+    _check_frames(pose, times)
     hand = hand.detach().to("cpu").to(torch.float64)
     if pose is not None:
         pose = pose.detach().to("cpu").to(torch.float64)
@@ -139,7 +146,10 @@ def write_glb(
         Mesh(name="hand", primitives=[Primitive(attributes=Attributes(**attributes), indices=indices, material=0)])
     ]
     posed = T_gltf_joint if pose is None else to_gltf @ webxr_joints(hand, pose) @ mirror
-    gltf.nodes = _nodes(posed, parents)
+    local = _relative(posed if times is not None else posed[None], parents)
+    gltf.nodes = _nodes(local[0], parents)
+    if times is not None:
+        gltf.animations = [_animation(blob, local, times.detach().cpu())]
     gltf.scenes, gltf.scene = [Scene(nodes=[_ROOT])], 0
     if turn_s is not None:
         gltf.animations = [_turning(blob, turn_s)]
@@ -217,7 +227,47 @@ def _normals(verts: Float[Tensor, "verts 3"], faces: Int[Tensor, "faces 3"]) -> 
     return torch.where(normals.any(-1, keepdim=True), normals, normals.new_tensor([0.0, 0.0, 1.0]))
 
 
-def _nodes(T_gltf_joint: Float[Tensor, "25 4 4"], parents: tuple[int, ...]) -> list[Node]:
+def _check_frames(pose: HandPose | None, times: Float[Tensor, "frames"] | None) -> None:
+    frames = () if pose is None else tuple(pose.batch_shape)
+    if times is None and frames:
+        raise ValueError(f"expected one HandPose, or the times of its frames, got a batch of shape {frames}")
+    if times is not None:
+        if len(times) == 0 or frames != tuple(times.shape):
+            raise ValueError(f"expected one pose for each of {len(times)} times, got a batch of shape {frames}")
+        if not times.isfinite().all() or times[0] < 0 or (times.diff() <= 0).any():
+            raise ValueError("expected times of frames that grow from 0 or later, got others")
+
+
+def _relative(T_gltf_joint: Float[Tensor, "*batch 25 4 4"], parents: tuple[int, ...]) -> Float[Tensor, "*batch 25 4 4"]:
+    """Each joint relative to its parent."""
+    T_gltf_parent = T_gltf_joint[..., [max(parent, 0) for parent in parents], :, :]
+    top = torch.tensor([parent < 0 for parent in parents])[:, None, None]
+    return torch.where(top, T_gltf_joint, torch.linalg.inv(T_gltf_parent) @ T_gltf_joint)
+
+
+def _animation(
+    blob: _Blob, T_parent_joint: Float[Tensor, "frames 25 4 4"], times: Float[Tensor, "frames"]
+) -> Animation:
+    """Of every joint what changes, and always the wrist's place; between frames, the shorter way round."""
+    from pygltflib import Animation, AnimationChannel, AnimationChannelTarget, AnimationSampler
+
+    moving = Animation(name="motion")
+    time = blob.add(times[:, None], target=None, bounds=True)
+    turns = roma.rotmat_to_unitquat(T_parent_joint[..., :3, :3])
+    flips = torch.where((turns[1:] * turns[:-1]).sum(-1, keepdim=True) < 0, -1.0, 1.0).cumprod(0)
+    turns = torch.cat([turns[:1], turns[1:] * flips])
+    for path, values in (("rotation", turns), ("translation", T_parent_joint[..., :3, 3])):
+        changes = (values - values[:1]).abs().amax((0, -1)) > 1e-7
+        changes[0] = True
+        for joint in changes.nonzero().flatten().tolist():
+            output = blob.add(values[:, joint], target=None)
+            moving.samplers.append(AnimationSampler(input=time, output=output, interpolation="LINEAR"))
+            target = AnimationChannelTarget(node=_JOINT_NODES[joint], path=path)
+            moving.channels.append(AnimationChannel(sampler=len(moving.samplers) - 1, target=target))
+    return moving
+
+
+def _nodes(T_parent_joint: Float[Tensor, "25 4 4"], parents: tuple[int, ...]) -> list[Node]:
     """The root with the skinned mesh and the joints below it, each relative to its parent."""
     from pygltflib import Node
 
@@ -225,8 +275,7 @@ def _nodes(T_gltf_joint: Float[Tensor, "25 4 4"], parents: tuple[int, ...]) -> l
         return [node for node, parent in zip(_JOINT_NODES, parents, strict=True) if parent == of]
 
     nodes = [Node(name="hand", children=[_MESH, *children(-1)]), Node(name="skin", mesh=0, skin=0)]
-    for joint, (name, T, parent) in enumerate(zip(WEBXR_JOINTS, T_gltf_joint, parents, strict=True)):
-        local = T if parent < 0 else torch.linalg.inv(T_gltf_joint[parent]) @ T
+    for joint, (name, local) in enumerate(zip(WEBXR_JOINTS, T_parent_joint, strict=True)):
         turn, shift = roma.rotmat_to_unitquat(local[:3, :3]).tolist(), local[:3, 3].tolist()
         nodes.append(Node(name=name, translation=shift, rotation=turn, children=children(joint)))
     return nodes

@@ -70,6 +70,7 @@ def write_arrays(
     *,
     is_right: bool,
     names: list[str],
+    times: Float[Tensor, "frames"],
 ) -> None:
     """An .npz file with everything in plain arrays, and the pose in the form of MANO and SMPL-X (flat_hand_mean True).
 
@@ -84,6 +85,7 @@ def write_arrays(
         pose: Poses of a right hand, or of the mirror image of a left one.
         is_right: Which hand it is.
         names: Of the frames.
+        times: Of the frames [s].
     """
     mano = pose_to_mano(model, pose, shape, flat_hand_mean=True, is_right=is_right)
     shown, hand = (pose, model) if is_right else (mirror_pose(pose), model.mirrored())
@@ -94,6 +96,7 @@ def write_arrays(
         "betas": shape,
         "rotations": torch.cat([shown.R_cam_root[:, None], shown.R_parent_joint], 1),
         "joints": hand.shaped(shape).posed(shown).joints,
+        "times": times,
     }
     plain: dict[str, Any] = {name: x.detach().cpu().numpy() for name, x in arrays.items()}
     plain |= {"names": np.array(names), "model": np.array(model.id), "is_right": np.array(is_right)}

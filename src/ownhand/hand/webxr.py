@@ -29,29 +29,29 @@ Anatomy has it at 0.19 (index) to 0.29 (little): 1 - metacarpal length (Buryanov
 """
 
 
-def webxr_joints(hand: ShapedHand, pose: HandPose | None = None) -> Float[Tensor, "25 4 4"]:
-    """Frames of the WebXR joints: `T_model_joint` at rest [m], or with a pose `T_cam_joint`.
+def webxr_joints(hand: ShapedHand, pose: HandPose | None = None) -> Float[Tensor, "*batch 25 4 4"]:
+    """Frames of the WebXR joints: `T_model_joint` at rest [m], or with a pose `T_cam_joint`, batch axes as the pose.
 
     Fingertips move with their bone: the pose correctives of the skin move no joint.
 
     Raises:
-        ValueError: The hand or the pose has batch axes.
+        ValueError: The hand has batch axes.
     """
-    for struct in (hand, pose):
-        if struct is not None and struct.batch_shape:
-            raise ValueError(f"expected one {type(struct).__name__}, got a batch of shape {tuple(struct.batch_shape)}")
+    if hand.batch_shape:
+        raise ValueError(f"expected one ShapedHand, got a batch of shape {tuple(hand.batch_shape)}")
     T_model_joint = _rest_frames(hand)
     if pose is None:
         return T_model_joint
-    R = torch.cat([torch.eye(3).to(pose.R_parent_joint)[None], pose.R_parent_joint])
+    wrist = torch.eye(3).to(pose.R_parent_joint).expand(*pose.batch_shape, 1, 3, 3)
+    R = torch.cat([wrist, pose.R_parent_joint], -3)
     T_posed_rest = forward_kinematics(R, hand.joints_16, hand.model.parents)
     offsets = T_model_joint[:, :3, 3] - hand.joints_16[list(WEBXR_CARRIERS)]
-    T_carrier = T_posed_rest[list(WEBXR_CARRIERS)]
-    T = T_model_joint.clone()
+    T_carrier = T_posed_rest[..., list(WEBXR_CARRIERS), :, :]
+    T = T_model_joint.expand(*pose.batch_shape, -1, 4, 4).clone()
     R_cam_model = pose.R_cam_root
-    T[:, :3, :3] = R_cam_model @ T_carrier[:, :3, :3] @ T_model_joint[:, :3, :3]
-    posed = (T_carrier[:, :3, :3] @ offsets[..., None])[..., 0] + T_carrier[:, :3, 3]
-    T[:, :3, 3] = (posed - hand.joints_16[0]) @ R_cam_model.mT + pose.t_cam_root
+    T[..., :3, :3] = R_cam_model[..., None, :, :] @ T_carrier[..., :3, :3] @ T_model_joint[:, :3, :3]
+    posed = (T_carrier[..., :3, :3] @ offsets[..., None])[..., 0] + T_carrier[..., :3, 3]
+    T[..., :3, 3] = (posed - hand.joints_16[0]) @ R_cam_model.mT + pose.t_cam_root[..., None, :]
     return T
 
 
