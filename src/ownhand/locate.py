@@ -41,7 +41,7 @@ SAME = 0.4
 WITHIN = 0.8
 """Share of a square inside a better one above which they hold the same hand: a part of a hand is none."""
 
-MARGIN = 1.7
+MARGIN = 2.2
 """Side of the square in which a hand is first looked at, relative to the box that the detector finds."""
 
 FALSE_ALARMS = 0.1
