@@ -376,7 +376,8 @@ class Pipeline:
         card says where it is, and so how much larger it must be. Pictures err together as their poses are alike.
 
         Raises:
-            CardError: No hand is so long, it says nothing of the length, or nobody measured how well these networks place hands.
+            CardError: The length is impossible or unknown by 100 mm, or nobody measured how well these networks place
+                hands.
         """
         if seen.card is None or not (with_card := seen.card.inverse.isfinite().all(-1)).any():
             return None

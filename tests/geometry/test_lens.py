@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from ownhand.fit import place
 from ownhand.geometry.camera import Camera
 from ownhand.geometry.lens import Lens, LensError, Undistortion
+from ownhand.synth.surroundings import devices
 
 CAMERA = Camera(K=torch.tensor([[900.0, 0, 655], [0, 880, 350], [0, 0, 1]]), size=(720, 1280))
 LENSES = {
@@ -92,6 +93,16 @@ def test_undistortion_agrees_with_a_root_found_by_bisection():
 def by_hand_radial(r):
     k1, k2, _, _, k3 = LENSES["brown with k3"][1]
     return r * (1 + k1 * r**2 + k2 * r**4 + k3 * r**6)
+
+
+def test_the_fisheye_that_synthetic_pictures_are_taken_with_is_the_same():
+    synthetic = devices.Lens(k1=-0.02, k2=0.004)
+    model = Lens(model="fisheye", coefficients=torch.tensor([-0.02, 0.004, 0, 0], dtype=torch.float64))
+    points = 4 * torch.rand(100, 2, dtype=torch.float64) - 2
+    bent = torch.from_numpy(synthetic.bent(points.numpy()))
+    torch.testing.assert_close(model.distort(points), bent, atol=1e-12, rtol=0)
+    straight = torch.from_numpy(synthetic.straight(bent.numpy()))
+    torch.testing.assert_close(model.undistort(bent), straight, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("name", LENSES)
