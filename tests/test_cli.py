@@ -20,6 +20,8 @@ from ownhand import cli
 from ownhand import settings as stored
 from ownhand.data.dataset import ShardDataset
 from ownhand.data.photos import to_image
+from ownhand.geometry.camera import Camera
+from ownhand.geometry.card import LONG, SHORT
 from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.hand_file import save_identity
@@ -160,6 +162,68 @@ def test_cameras_in_known_places_settle_the_length(ownhand, weights, photos, tmp
         assert code == 2
         assert wrong in err
         assert err.count("\n") == 1
+
+
+def test_a_lens_is_undone_and_joints_are_told_in_the_picture_as_it_came(ownhand, weights, photos, tmp_path):
+    lens = {"model": "opencv", "coefficients": [-0.2, 0.05, 0.001, 0.0, 0.0]}
+    camera = {"K": [[130, 0, 62], [0, 130, 57], [0, 0, 1]], "size": [120, 120], "distortion": lens}
+    (tmp_path / "K.json").write_text(json.dumps({"format": "ownhand cameras 1", "camera": camera}))
+    points = torch.cat([20 + 80 * torch.rand(21, 2), torch.full((21, 1), 0.8)], 1).tolist()
+    for side in ("right", "left"):
+        hands = {"format": "ownhand hands 1", "pictures": {"p0.jpg": [{"side": side, "keypoints": points}]}}
+        (tmp_path / "hands.json").write_text(json.dumps(hands))
+        code, out, err = ownhand(
+            "reconstruct", photos / "p0.jpg", "-o", tmp_path / "out", "--weights", weights, "--K", tmp_path / "K.json",
+            "--hands", tmp_path / "hands.json", "--refine",
+        )  # fmt: skip
+        assert code == 0, err
+        assert re.search(r"\d\.\d\d ± \d\.\d\d m away", out)
+        content = json.loads((tmp_path / "out" / "p0.json").read_text())
+        np.testing.assert_allclose(content["keypoints"], np.array(points)[:, :2], atol=0.02)
+        assert content["camera"]["K"] == camera["K"]
+        assert content["camera"]["size"] == [120, 120]
+        assert content["camera"]["distortion"] == lens
+        pinhole = content["camera"]["pinhole"]
+        assert pinhole["size"][0] > 120
+        assert pinhole["K"][0][2] - 62 == int(pinhole["K"][0][2] - 62) > 0
+        with Image.open(tmp_path / "out" / "p0_overlay.jpg") as overlay:
+            assert list(overlay.size[::-1]) == pinhole["size"]
+        assert np.linalg.eigvalsh(content["position_covariance"]).min() > 0
+    camera["size"] = [120, 100]
+    (tmp_path / "K.json").write_text(json.dumps({"format": "ownhand cameras 1", "camera": camera}))
+    code, _, err = ownhand("reconstruct", photos / "p0.jpg", "--weights", weights, "--K", tmp_path / "K.json")
+    assert code == 2
+    assert "expected pictures of 100 x 120 px, as this camera takes them, got p0.jpg of 120 x 120" in err
+
+
+def test_a_card_needs_a_known_camera_and_four_corners_of_a_card(ownhand, weights, photos, tmp_path):
+    camera = Camera.from_fov(60, (120, 120))
+    flat = torch.tensor([[-LONG, -SHORT, 0], [LONG, -SHORT, 0], [LONG, SHORT, 0], [-LONG, SHORT, 0]]) / 2
+    turn = roma.rotvec_to_rotmat(torch.tensor([0.3, 0.2, 0.4]))
+    corners = camera.project(flat @ turn.mT + torch.tensor([0.0, 0, 0.18]))
+    words = ("calibrate", photos / "p0.jpg", "-o", tmp_path / "a.hand", "--weights", weights, "--side", "right")
+    numbers = [f"{x:.3f}" for x in corners.flatten().tolist()]
+    for more, wrong in {
+        ("--card", *numbers): "p0: a card shows size if the camera is known",
+        ("--fov", 60, "--card", *numbers[:7]): "expected a file or 8 numbers",
+        ("--fov", 60, "--card", tmp_path / "none.json"): "cannot read the cards",
+        ("--fov", 60, "--card", *numbers[:6], 60, 60): "expected",
+        ("--fov", 60, "--length-mm", 190, "--card", *numbers): "leave --card or the other out",
+    }.items():
+        code, _, err = ownhand(*words, *more)
+        assert code == 2
+        assert wrong in err
+        assert err.count("\n") == 1
+    file = tmp_path / "cards.json"
+    file.write_text(json.dumps({"format": "ownhand cards 1", "pictures": {"other.jpg": corners.tolist()}}))
+    code, _, err = ownhand(*words, "--fov", 60, "--card", file)
+    assert "expected cards in the pictures, but it has none in p0.jpg" in err
+    file.write_text(json.dumps({"format": "ownhand cards 1", "pictures": {"p0.jpg": corners.tolist()}}))
+    for card in (numbers, [file]):
+        code, _, err = ownhand(*words, "--fov", 60, "--card", *card)
+        said = "mm long" in err  # these networks know nothing: the hand may be nowhere near
+        anchored = code == 0 and json.loads((tmp_path / "a.hand").read_text())["evidence"]["settings"]["anchor"]
+        assert said or anchored["std_mm"] > 0
 
 
 def test_estimates_of_other_systems_give_one_hand(ownhand, tmp_path):

@@ -9,18 +9,27 @@ import torch
 from toy import random_pose, toy_hand
 
 from ownhand.calibrate import standardised
-from ownhand.fit import believe, distance_at_which_it_fills, fit, fit_shape, place, register, shape_likelihood
+from ownhand.fit import (
+    believe,
+    distance_at_which_it_fills,
+    fit,
+    fit_shape,
+    place,
+    place_covariance,
+    register,
+    shape_likelihood,
+)
 from ownhand.fit.residuals import Problem
 from ownhand.geometry.camera import Camera, Placement
 from ownhand.geometry.crops import Crop
 from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
-from ownhand.hand.joint_chain import JointChain
+from ownhand.hand.joint_chain import JointChain, joints_by_shape
 from ownhand.hand.limits import JointLimits
 from ownhand.hand.measure import length_mm, size_direction
 from ownhand.hand.model import HandPose
 from ownhand.hand.pose_prior import PosePrior, stacked_rotations
-from ownhand.metrics import size_free_error_mm
+from ownhand.metrics import hand_length, size_free_error_mm
 from ownhand.structs import concatenate, stack
 
 CAMERA = Camera(K=torch.tensor([[600.0, 0, 320], [0, 590, 240], [0, 0, 1]]), size=(480, 640))
@@ -115,9 +124,51 @@ def test_a_known_bias_of_the_distance_is_taken_out():
     _, truth, _, joints, _ = scene()
     prior = replace(PosePrior.isotropic(0.1), distance_bias=0.1)
     too_far = truth.t_cam_root * math.exp(0.1)
-    found = believe(too_far, joints - joints[:, :1], CAMERA, prior)
+    found = believe(too_far, joints - joints[:, :1], sure(joints), CAMERA, prior)
     ray = CAMERA.crop_frame()[:, 2]
     torch.testing.assert_close(found @ ray, truth.t_cam_root @ ray, atol=1e-5, rtol=0)
+
+
+def test_unsure_keypoints_have_more_of_that_bias():
+    _, truth, _, joints, _ = scene()
+    prior = replace(PosePrior.isotropic(0.1), distance_bias=0.05, place_power=1.0)
+    too_far = truth.t_cam_root * math.exp(0.1)
+    found = believe(too_far, joints - joints[:, :1], sure(joints) / 2, CAMERA, prior)
+    ray = CAMERA.crop_frame()[:, 2]
+    torch.testing.assert_close(found @ ray, truth.t_cam_root @ ray, atol=1e-5, rtol=0)
+
+
+def test_the_error_bar_of_a_place_holds_what_an_uncertain_shape_does_to_it():
+    model, shape, truth, spread = toy_hand(), torch.randn(400, 10), random_pose(400), torch.randn(10, 10)
+    keypoints, covariance = CAMERA.project(model.shaped(shape).posed(truth).joints), 0.02 * spread @ spread.mT
+    wrong = shape + torch.randn(400, 10) @ torch.linalg.cholesky(covariance).mT
+    guessed = model.shaped(wrong).posed(truth).joints - truth.t_cam_root[:, None]
+    t = place(guessed, keypoints, sure(keypoints), CAMERA)
+    prior = replace(PosePrior.isotropic(0.1), distance_sigma=1e-5, across_sigma=1e-5)
+    by_shape = joints_by_shape(model, stacked_rotations(truth))
+    found = place_covariance(t, guessed, by_shape, covariance, sure(keypoints), CAMERA, prior)
+    error = t - truth.t_cam_root
+    squared = (error * torch.linalg.solve(found.double(), error.double())).sum(-1)
+    assert squared.mean() / 3 == pytest.approx(1, abs=0.15)
+    assert (squared < 6.25).float().mean() == pytest.approx(0.9, abs=0.04)
+
+
+def test_the_error_bar_of_a_place_has_what_validation_people_taught_along_and_across_the_line_of_sight():
+    _, truth, _, joints, keypoints = scene()
+    prior = replace(PosePrior.isotropic(0.1), distance_sigma=0.05, across_sigma=0.02, place_power=1.0)
+    relative = joints - joints[:, :1]
+    by_shape = torch.zeros(N, 21, 3, 10)
+    found = place_covariance(truth.t_cam_root, relative, by_shape, torch.eye(10), sure(keypoints) / 2, CAMERA, prior)
+    ray = CAMERA.crop_frame()[:, 2]
+    along = (found @ ray * ray).sum(-1).sqrt()
+    torch.testing.assert_close(along, 2 * 0.05 * truth.t_cam_root @ ray, rtol=1e-4, atol=0)
+    across = torch.linalg.eigvalsh(found)[:, :2].sqrt()
+    length = 2 * 0.02 * hand_length(relative)
+    torch.testing.assert_close(across, length[:, None].expand(-1, 2), rtol=1e-3, atol=0)
+    with pytest.raises(ValueError, match="expected a prior that knows"):
+        place_covariance(
+            truth.t_cam_root, relative, by_shape, torch.eye(10), sure(keypoints), CAMERA, PosePrior.isotropic(0.1)
+        )
 
 
 def test_keypoints_that_fall_together_do_not_place_a_hand_at_the_horizon():
@@ -125,7 +176,7 @@ def test_keypoints_that_fall_together_do_not_place_a_hand_at_the_horizon():
     relative, middle = joints - joints[:, :1], keypoints.mean(-2, keepdim=True)
     t = place(relative, middle + 0.01 * (keypoints - middle), sure(keypoints), CAMERA)
     prior = replace(PosePrior.isotropic(0.1), apparent_length=(0.25, 1.0))
-    found = believe(t, relative, CAMERA, prior)
+    found = believe(t, relative, sure(keypoints), CAMERA, prior)
     assert (t[:, 2] > 20).all()
     fills = distance_at_which_it_fills(relative, CAMERA)
     torch.testing.assert_close(found @ CAMERA.crop_frame()[:, 2], 4 * fills, atol=1e-4, rtol=0)
@@ -136,7 +187,7 @@ def test_keypoints_that_fall_together_do_not_place_a_hand_at_the_horizon():
 def test_a_believable_distance_is_left_alone():
     _, truth, _, joints, _ = scene()
     prior = replace(PosePrior.isotropic(0.1), apparent_length=(0.01, 100.0))
-    found = believe(truth.t_cam_root, joints - joints[:, :1], CAMERA, prior)
+    found = believe(truth.t_cam_root, joints - joints[:, :1], sure(joints), CAMERA, prior)
     torch.testing.assert_close(found, truth.t_cam_root)
 
 
@@ -479,7 +530,7 @@ def test_the_jacobian_of_all_residuals_equals_automatic_differentiation(option):
         depth=torch.randn(3, 21, dtype=torch.float64) if everything else None,
         depth_precision=torch.rand(21, dtype=torch.float64) if everything else None,
         distance=1.3 * (truth.t_cam_root * central_ray).sum(-1),
-        distance_sigma=0.1 if everything else None,
+        distance_sigma=torch.full((3,), 0.1, dtype=torch.float64) if everything else None,
         robust=None if option == "plain" else 2.0,
         size_sigma=0.1 if everything else None,
     )

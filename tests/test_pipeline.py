@@ -10,7 +10,10 @@ import torch
 import ownhand
 from ownhand.data.dataset import ShardDataset
 from ownhand.estimators.build import WeightsError
+from ownhand.fit.placing import BEFORE
+from ownhand.geometry.card import CardError, Plane
 from ownhand.hand.hand_file import load_identity, save_identity
+from ownhand.hand.identity import measurements_mm
 from ownhand.locate import HandBox, Locator
 from ownhand.pipeline import NoHandError, load
 from ownhand.views import View
@@ -53,6 +56,50 @@ def test_mesh_joints_and_pose_agree(pipeline, views, refine):
         torch.testing.assert_close(again.verts, found.hand.verts)
         torch.testing.assert_close(found.hand.joints[0], found.pose.t_cam_root)
         assert (found.fit is not None) == refine
+
+
+def test_where_a_hand_is_has_an_error_bar_unless_the_camera_is_only_assumed(pipeline, views):
+    identity = pipeline.calibrate(views).identity
+    sure = replace(identity, covariance=torch.zeros(10, 10).double())
+    view = views[0]
+    known, surer, left = (
+        pipeline.reconstruct([one], who)[0]
+        for one, who in ((view, identity), (view, sure), (replace(view, is_right=False), identity))
+    )
+    distance, error = known.distance
+    assert distance == pytest.approx(float(known.pose.t_cam_root.norm()))
+    assert 0 < surer.distance[1] < error
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(left.position_covariance, flip[:, None] * known.position_covariance * flip)
+    assumed = View.of(view.image)
+    assert pipeline.reconstruct([assumed], identity)[0].position_covariance is None
+    assert pipeline.reconstruct([View.of(view.image, fov=60)])[0].position_covariance is not None
+    assert pipeline.reconstruct([view], replace(identity, covariance=None))[0].distance[1] is None
+
+
+def test_a_card_in_the_hands_plane_shows_its_size(pipeline, views):
+    free = pipeline.calibrate(views).identity
+    length = measurements_mm(free, pipeline.hand)["length"][0]
+    with_cards, growth = [], 0.08
+    for view, found in zip(views, pipeline.reconstruct(views, free), strict=True):
+        middle = found.hand.joints.mean(0)
+        m = middle / middle.square().sum()  # through the middle, across the line of sight
+        m = m / (growth + (m @ middle).log()).exp() * (1 - BEFORE * m.norm())
+        plane = Plane(inverse=m, covariance=1e-4 * torch.eye(3))
+        with_cards.append(replace(view, card=plane))
+    with_cards[0] = replace(views[0], card=None)
+    _, seen = pipeline.crop(with_cards)
+    anchor = pipeline.size_beside_card(seen)
+    assert anchor.length_mm == pytest.approx(length * 1.08, rel=0.01)
+    assert 0 < anchor.std_mm < 0.5 * length
+    found = pipeline.calibrate(with_cards).identity
+    assert found.evidence.settings["anchor"]["length_mm"] == pytest.approx(anchor.length_mm)
+    lefts = [replace(view, is_right=False).mirrored() for view in with_cards]
+    torch.testing.assert_close(lefts[1].mirrored().card.inverse, with_cards[1].card.inverse)
+    assert pipeline.size_beside_card(pipeline.crop(views)[1]) is None
+    far = [replace(view, card=Plane(inverse=torch.tensor([0, 0, 1e-2]), covariance=torch.eye(3))) for view in views]
+    with pytest.raises(CardError, match=r"beside them it would be \d+ mm long"):
+        pipeline.calibrate(far)
 
 
 def test_refinement_comes_nearer_to_the_keypoints(pipeline, views):

@@ -11,6 +11,7 @@ from importlib import metadata as _metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ownhand.data.cameras import read_cameras
     from ownhand.hand.builtin import open_hand
     from ownhand.hand.hand_file import load_identity, save_identity
     from ownhand.hand.mano import load_mano
@@ -24,11 +25,21 @@ _PLACES = {
     "load_identity": "ownhand.hand.hand_file",
     "load_mano": "ownhand.hand.mano",
     "open_hand": "ownhand.hand.builtin",
+    "read_cameras": "ownhand.data.cameras",
     "read_view": "ownhand.views",
     "save_identity": "ownhand.hand.hand_file",
 }
 
-__all__ = ["__version__", "load", "load_identity", "load_mano", "open_hand", "read_view", "save_identity"]
+__all__ = [
+    "__version__",
+    "load",
+    "load_identity",
+    "load_mano",
+    "open_hand",
+    "read_cameras",
+    "read_view",
+    "save_identity",
+]
 
 
 def __getattr__(name: str) -> Any:

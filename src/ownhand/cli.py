@@ -45,6 +45,7 @@ def calibrate(
     side: Side | None = None,
     length_mm: float | None = None,
     length_std_mm: float = 1.0,
+    card: tuple[str, ...] = (),
     method: Method | None = None,
     K: Path | None = None,
     fov: float | None = None,
@@ -64,8 +65,11 @@ def calibrate(
             a picture alone can hardly tell a large hand from a near one.
         length_std_mm: How sure that length is (one standard deviation).
         method: How the pictures are combined; the default is the one that did best on validation people.
-        K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text; or .json with the camera of each picture
-            and where it stood, if several saw the hand at once: that settles its size (docs/formats.md).
+        card: A bank card lies beside the hand, in its plane: the file with its corners in each picture
+            (docs/formats.md), or the x and y of four corners if there is one picture. Needs a known camera.
+        K: The camera: 3 x 3 intrinsics [px] as .npy or text, a calibration of OpenCV or ROS, COLMAP's cameras.txt, or
+            our .json (docs/formats.md), in which each picture may have its own. Lens distortion is undone; cameras in
+            known places that saw the hand at once settle its size.
         fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
             the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
         hands: Where the hands are, or their joints, as another program found them: our JSON, COCO-WholeBody, MediaPipe,
@@ -76,8 +80,8 @@ def calibrate(
     from ownhand.commands import calibrate_pictures
 
     calibrate_pictures(
-        pictures, out, side=side, length_mm=length_mm, length_std_mm=length_std_mm, method=method, K=K, fov=fov,
-        hands=hands, weights=weights, mano=mano,
+        pictures, out, side=side, length_mm=length_mm, length_std_mm=length_std_mm, card=card, method=method,
+        K=K, fov=fov, hands=hands, weights=weights, mano=mano,
     )  # fmt: skip
 
 
@@ -102,7 +106,8 @@ def reconstruct(
         hand: The person's hand, from `ownhand calibrate`. Without it the shape is guessed anew in every picture.
         refine: Fit the pose to the 2D keypoints as well: slower, and nearer to the picture.
         side: Take one hand of each picture, of this side. When not given, all hands that are found.
-        K: File with the 3 x 3 intrinsics of the pictures [px]: .npy or text; or .json with the camera of each.
+        K: The camera: 3 x 3 intrinsics [px] as .npy or text, a calibration of OpenCV or ROS, COLMAP's cameras.txt, or
+            our .json (docs/formats.md), in which each picture may have its own. Lens distortion is undone.
         fov: Field of view along the longer side [degrees], when there is no K. Without either, the focal length that
             the camera wrote into the file (EXIF) counts, and where there is none, 60 degrees.
         hands: Where the hands are, or their joints, as another program found them: our JSON, COCO-WholeBody, MediaPipe,
@@ -136,7 +141,7 @@ def track(
         hand: The person's hand, from `ownhand calibrate`. Without it the shape is guessed anew in every frame.
         refine: Fit every pose to the 2D keypoints as well.
         smooth: Smooth poses over time.
-        K: File with the 3 x 3 intrinsics of the frames [px]: .npy or text.
+        K: The camera, as `ownhand reconstruct` takes it. Lens distortion is undone.
         fov: Field of view along the longer side [degrees], when there is no K; 60 when not given either.
         weights: Folder with trained weights; those shipped with the package when not given.
     """

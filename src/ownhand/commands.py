@@ -15,9 +15,10 @@ from torch import Tensor
 from ownhand import __version__
 from ownhand.calibrate import BEST, MORE, Anchor, Outlook, calibrate, divided, outlook
 from ownhand.console import check_writable, progress
+from ownhand.data.cameras import read_cameras
 from ownhand.data.parameters import read_parameters
 from ownhand.data.photos import to_image
-from ownhand.data.video import VideoWriter, frame_count, is_video, read_frames
+from ownhand.data.video import VideoWriter, frame_count, frame_size, is_video, read_frames
 from ownhand.exports import MANO_FILE, SCHEMA
 from ownhand.files import write_beside, write_text
 from ownhand.geometry.camera import Camera
@@ -29,14 +30,14 @@ from ownhand.hand.identity import Identity, measurements_mm
 from ownhand.hand.mano import load_mano
 from ownhand.hand.model import HandModel, HandPose, mirror_pose
 from ownhand.hand.skeleton import JOINTS_16
-from ownhand.inputs import Counted, find_hands, hands_in_video
+from ownhand.inputs import Counted, find_hands, hands_in_video, with_cards
 from ownhand.onnx_export import MANIFEST, export_onnx
 from ownhand.pipeline import NoHandError, Pipeline, load, shipped_weights
 from ownhand.render.overlay import draw_mesh
 from ownhand.results import Reconstruction
 from ownhand.smooth import Smoothness
 from ownhand.track import Tracker
-from ownhand.views import DEFAULT_FOV, View, assumed, read_intrinsics
+from ownhand.views import DEFAULT_FOV, View, assumed
 
 BATCH = 16
 SAVE_EVERY = 25
@@ -50,6 +51,7 @@ def calibrate_pictures(
     side: str | None,
     length_mm: float | None,
     length_std_mm: float,
+    card: tuple[str, ...],
     method: str | None,
     K: Path | None,
     fov: float | None,
@@ -60,6 +62,10 @@ def calibrate_pictures(
     """`ownhand calibrate`. Raises ValueError with one sentence for input that cannot be used."""
     check_writable(out.parent)
     anchor = None if length_mm is None else Anchor(length_mm=length_mm, std_mm=length_std_mm)
+    if card and (length_mm is not None or pictures[0].suffix in (".npz", ".json") or is_video(pictures[0])):
+        raise ValueError(
+            "a card goes with pictures of hands whose length was not measured: leave --card or the other out"
+        )
     if len(pictures) == 1 and pictures[0].suffix in (".npz", ".json"):
         hand = open_hand() if mano is None else load_mano(mano / MANO_FILE)
         known = read_parameters(pictures[0], hand)
@@ -77,11 +83,12 @@ def calibrate_pictures(
     else:
         pipeline = load(weights)
         if len(pictures) == 1 and is_video(pictures[0]):
-            known = None if K is None else read_intrinsics(K)
+            cameras = None if K is None else read_cameras(K)
             source = assumed(fov or DEFAULT_FOV) if K is None else f"intrinsics from {K.name}"
-            views = Counted(hands_in_video(pipeline, pictures[0], side, known, fov or DEFAULT_FOV))
+            views = Counted(hands_in_video(pipeline, pictures[0], side, cameras, fov))
         else:
             views = find_hands(pipeline, pictures, side, K, fov, hands)
+            views = with_cards(views, card) if card else views
             source = camera_words(view.camera_source for view in views)
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
         count = len(views)
@@ -173,7 +180,9 @@ def reconstruct_pictures(
             original = view if view.is_right else view.mirrored()
             write_reconstruction(out, original, found, pipeline, camera=view.camera_source)
             which = "right" if found.is_right else "left"
-            print(f"{out / view.name}.json: {which} hand, confidence {found.confidence:.2f}")
+            distance, error = found.distance
+            away = f"{distance:.2f} m away" if error is None else f"{distance:.2f} ± {error:.2f} m away"
+            print(f"{out / view.name}.json: {which} hand, confidence {found.confidence:.2f}, {away}")
     if len(missed) == len(views):
         raise NoHandError(f"expected pictures that show a hand, but none was recognised in {', '.join(missed)}")
     if K is None and fov is None and (guessed := [v for v in views if v.camera_source == assumed(DEFAULT_FOV)]):
@@ -198,10 +207,13 @@ def track_video(
     check_writable(out)
     pipeline = load(weights)
     identity = None if hand is None else load_identity(hand, pipeline.hand)
-    intrinsics = None if K is None else read_intrinsics(K)
+    known, undistortion = None, None
+    if K is not None:
+        size = frame_size(video)
+        known = read_cameras(K).of(None, size)
+        undistortion = known.undistortion(size)
     tracker = Tracker(
-        pipeline, identity, K=intrinsics, fov=fov or DEFAULT_FOV, refine=refine,
-        smoothness=Smoothness() if smooth else None,
+        pipeline, identity, camera=known, fov=fov, refine=refine, smoothness=Smoothness() if smooth else None,
     )  # fmt: skip
     source = f"intrinsics from {K.name}" if K is not None else assumed(fov or DEFAULT_FOV)
     about = {"video": video.name, "bytes": video.stat().st_size, "camera": source, "refine": refine, "smooth": smooth}
@@ -230,6 +242,8 @@ def track_video(
         show = report("overlay")
         with VideoWriter(out / "overlay.mp4") as overlay:
             for number, (time, image) in enumerate(read_frames(video)):
+                if undistortion is not None:
+                    image = undistortion.image(image)
                 for path in sorted(out.glob(f"hand_*/{number:06d}.json")):
                     image = _with_hand(image, json.loads(path.read_text()), pipeline)
                 overlay.add(image, time)
@@ -245,7 +259,8 @@ def _with_hand(image: Tensor, content: dict[str, Any], pipeline: Pipeline) -> Te
     model = pipeline.hand if content["is_right"] else pipeline.hand.mirrored()
     pose = HandPose(**{name: torch.tensor(value) for name, value in content["pose"].items()})
     verts = model.shaped(torch.tensor(content["shape"])).posed(pose).verts
-    camera = Camera(K=torch.tensor(content["camera"]["K"]), size=tuple(content["camera"]["size"]))
+    shown = content["camera"]["pinhole"] or content["camera"]
+    camera = Camera(K=torch.tensor(shown["K"]), size=tuple(shown["size"]))
     return draw_mesh(image, verts, model.faces, camera)
 
 
@@ -266,7 +281,8 @@ def as_json(found: Reconstruction, pipeline: Pipeline, *, camera: str) -> dict[s
         "units": {
             "joints": "m, camera frame",
             "keypoints": "px, corner origin",
-            "pose": "rotation matrices",
+            "pose": "rotation matrices, t_cam_root in m",
+            "position_covariance": "m^2, camera frame",
             "K": "px",
         },
         "model": pipeline.hand.id,
@@ -282,9 +298,23 @@ def as_json(found: Reconstruction, pipeline: Pipeline, *, camera: str) -> dict[s
             "t_cam_root": found.pose.t_cam_root.tolist(),
         },
         "angles_deg": _angles_deg(found, pipeline),
-        "camera": {"K": found.camera.K.tolist(), "size": list(found.camera.size), "source": camera},
+        "position_covariance": None if found.position_covariance is None else found.position_covariance.tolist(),
+        "camera": _camera_json(found, camera),
         "reprojection_px": None if found.fit is None else float(found.fit.reprojection_px),
     }
+
+
+def _camera_json(found: Reconstruction, source: str) -> dict[str, Any]:
+    def numbers(camera: Camera) -> dict[str, Any]:
+        return {"K": camera.K.tolist(), "size": list(camera.size)}
+
+    undistortion = found.undistortion
+    if undistortion is None:
+        return {**numbers(found.camera), "distortion": None, "pinhole": None, "source": source}
+    lens = undistortion.lens
+    distortion = {"model": lens.model, "coefficients": lens.coefficients.tolist()}
+    pinhole = numbers(undistortion.pinhole)
+    return {**numbers(undistortion.camera), "distortion": distortion, "pinhole": pinhole, "source": source}
 
 
 def _angles_deg(found: Reconstruction, pipeline: Pipeline) -> dict[str, dict[str, float]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,13 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.console import progress
+from ownhand.data.cameras import Cameras, read_cameras
 from ownhand.data.detections import DetectedHand, read_detections
 from ownhand.data.photos import PhotoError
 from ownhand.data.video import frame_count, read_frames
+from ownhand.geometry.card import CardError
 from ownhand.locate import MARGIN, HandBox
 from ownhand.pipeline import NoHandError, Pipeline
 from ownhand.structs import given
-from ownhand.views import View, find_pictures, read_cameras, read_intrinsics, read_view
+from ownhand.views import View, find_pictures, read_view
 
 FRAMES = 240
 """Frames of a video in which a calibration looks at hands, at most."""
@@ -62,6 +65,8 @@ def known_hands(views: list[View], known: dict[str, list[DetectedHand]], side: s
                 continue
             count += 1
             name = view.name if count == 1 else f"{view.name}_{count}"
+            if view.undistortion is not None:
+                hand = hand.undistorted(view.undistortion)
             points = None
             if hand.keypoints is not None and hand.confidence is not None:
                 points = torch.cat([hand.keypoints, hand.confidence[:, None]], 1)
@@ -76,6 +81,50 @@ def known_hands(views: list[View], known: dict[str, list[DetectedHand]], side: s
         names = some_names([view.name for view in views])
         raise NoHandError(f"{path}: expected hands in the pictures, but it has none in {names}")
     return found
+
+
+CARDS = "ownhand cards 1"
+"""The format of files with the corners of bank cards (docs/formats.md)."""
+
+
+def with_cards(views: list[View], card: tuple[str, ...]) -> list[View]:
+    """The views with the bank cards that lie beside the hands.
+
+    Args:
+        views: With the names of their files.
+        card: The path of a file; or the 8 numbers of the four corners, if there is one picture.
+
+    Raises:
+        CardError: There is no card, or corners are not those of one.
+    """
+    if len(card) == 1:
+        corners = _read_cards(Path(card[0]))
+        if not any(view.file in corners for view in views):
+            raise CardError(f"{card[0]}: expected cards in the pictures, but it has none in {views[0].file}")
+    else:
+        try:
+            numbers = torch.tensor([float(x) for x in card]).reshape(4, 2)
+        except (ValueError, RuntimeError):
+            raise CardError(f"expected a file or 8 numbers, x and y of four corners, got {' '.join(card)}") from None
+        if len({view.file for view in views}) > 1:
+            raise CardError("expected one picture with the corners of a card, got more: say them in a file")
+        corners = {views[0].file: numbers}
+    return [view.with_card(corners[view.file]) if view.file in corners else view for view in views]
+
+
+def _read_cards(path: Path) -> dict[str, Tensor]:
+    try:
+        content = json.loads(path.read_text())
+        if content["format"] != CARDS:
+            raise ValueError(f"its format is {content['format']!r}")
+        return {name: torch.tensor(corners).float().reshape(4, 2) for name, corners in content["pictures"].items()}
+    except OSError as error:
+        raise CardError(f"{path}: cannot read the cards ({error.strerror})") from None
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise CardError(
+            f'{path}: expected {{"format": "{CARDS}", "pictures": {{NAME: [[x, y], [x, y], [x, y], [x, y]]}}}}, '
+            f"but {error}"
+        ) from None
 
 
 class Counted:
@@ -93,11 +142,18 @@ class Counted:
         return self._count
 
 
-def hands_in_video(pipeline: Pipeline, video: Path, side: str | None, K: Tensor | None, fov: float) -> Iterator[View]:
+def hands_in_video(
+    pipeline: Pipeline, video: Path, side: str | None, cameras: Cameras | None, fov: float | None
+) -> Iterator[View]:
     """The hands in at most `FRAMES` frames of a video, evenly taken, as `find_hands` has those of pictures."""
+    K, undistortion = None, None
     with progress() as report:
-        for name, image in even_frames(video, FRAMES, report("frames")):
-            view = View.of(image, K, fov=fov, is_right=side != "left", name=name)
+        for number, (name, image) in enumerate(even_frames(video, FRAMES, report("frames"))):
+            if number == 0 and cameras is not None:
+                size = (image.shape[1], image.shape[2])
+                known = cameras.of(None, size)
+                K, undistortion = known.K, known.undistortion(size)
+            view = View.of(image, K, undistortion=undistortion, fov=fov, is_right=side != "left", name=name)
             yield from [view] if side is not None else pipeline.find([view])
 
 
@@ -123,19 +179,10 @@ def all_right(pipeline: Pipeline, views: Sequence[View]) -> bool:
 
 
 def read_views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float | None) -> list[View]:
-    cameras = read_cameras(K) if K is not None and K.suffix == ".json" else None
-    intrinsics = None if K is None or cameras is not None else read_intrinsics(K)
+    cameras = None if K is None else read_cameras(K)
     views, taken = [], set()
     for path in find_pictures(pictures):
-        if cameras is not None and path.name not in cameras:
-            raise ValueError(f"{K}: expected a camera of every picture, but there is none of {path.name}")
-        placement = None
-        if cameras is not None:
-            intrinsics, placement = cameras[path.name]
-        view = replace(read_view(path, K=intrinsics, fov=fov), placement=placement)
-        view = view if side == "right" else view.mirrored()
-        if K is not None:
-            view = replace(view, camera_source=f"intrinsics from {K.name}")
+        view = read_view(path, cameras=cameras, fov=fov, is_right=side == "right")
         if view.name in taken:
             raise PhotoError(f"{path}: expected pictures with different names, but two are called {view.name}")
         taken.add(view.name)

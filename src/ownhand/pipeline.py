@@ -25,22 +25,33 @@ from ownhand.data.detections import LEAST
 from ownhand.estimators import build
 from ownhand.estimators.base import Estimator, FeatureEstimator, Features
 from ownhand.estimators.onnx_runtime import OnnxFolder
-from ownhand.fit import FitResult, believe, fit, fit_shape, place, shape_likelihood
+from ownhand.fit import (
+    FitResult,
+    believe,
+    fit,
+    fit_shape,
+    place,
+    place_covariance,
+    shape_likelihood,
+    size_beside,
+)
 from ownhand.geometry.camera import Camera
+from ownhand.geometry.card import CardError
 from ownhand.geometry.crops import Crop
 from ownhand.hand.anatomy import joint_limits
 from ownhand.hand.builtin import open_hand
 from ownhand.hand.identity import Identity, ShapeLikelihood, measurements_mm
+from ownhand.hand.joint_chain import joints_by_shape
 from ownhand.hand.limits import JointLimits
 from ownhand.hand.model import HandModel, HandPose, ShapedHand
-from ownhand.hand.pose_prior import PosePrior
+from ownhand.hand.pose_prior import PosePrior, stacked_rotations
 from ownhand.hand.skeleton import upright_angle
 from ownhand.locate import FILE as DETECTOR
 from ownhand.locate import MARGIN, HandBox, HandFinder, Locator, WholePicture
-from ownhand.results import Reconstruction, Seen
+from ownhand.results import Reconstruction, Seen, Solved
 from ownhand.settings import Settings, load_settings
 from ownhand.structs import concatenate, given, stack
-from ownhand.views import View, placements
+from ownhand.views import View, cards, placements
 
 NETWORKS = {"keypoints": "side", "baseline": "confidence", "identity": "identity"}
 """The networks of a pipeline and the training stages that they come from: the baseline has its confidence with it, the
@@ -137,6 +148,9 @@ class Pipeline:
     ) -> tuple[HandPose, FitResult | None]:
         """Place a posed hand before the camera where its keypoints are seen; `refine` fits the pose to them as well.
 
+        The fit takes keypoints to err independently. They err together and make hands look small, so the hand is placed
+        once more when its pose is found.
+
         Args:
             seen: What the networks say of the crops.
             hand: The people's hands; batch axes as `seen`, or none.
@@ -144,22 +158,20 @@ class Pipeline:
             refine: Whether to fit.
             prior: Whose errors to expect of `pose`: `baseline` or `identity`.
         """
-        joints = hand.posed(pose).joints - pose.t_cam_root[..., None, :]
-        t = place(joints, seen.keypoints, seen.keypoint_confidence.square(), seen.camera)
-        placed = replace(pose, t_cam_root=believe(t, joints, seen.camera, self.priors[prior]))
+        errors, confidence = self.priors[prior], seen.keypoint_confidence
+
+        def placed(pose: HandPose) -> HandPose:
+            joints = hand.posed(pose).joints - pose.t_cam_root[..., None, :]
+            t = place(joints, seen.keypoints, errors.sigma(confidence) ** -2, seen.camera)
+            return replace(pose, t_cam_root=believe(t, joints, confidence, seen.camera, errors))
+
+        pose = placed(pose)
         if not refine:
-            return placed, None
+            return pose, None
         result = fit(
-            hand,
-            placed,
-            seen.keypoints,
-            seen.keypoint_confidence,
-            seen.camera,
-            self.priors[prior],
-            limits=self.limits,
-            robust=ROBUST,
-        )
-        return result.pose, result
+            hand, pose, seen.keypoints, confidence, seen.camera, errors, limits=self.limits, robust=ROBUST
+        )  # fmt: skip
+        return placed(result.pose), result
 
     @cached_property
     def limits(self) -> JointLimits | None:
@@ -238,7 +250,7 @@ class Pipeline:
             Crop.around_keypoints(points, settings.size, settings.crop_scale, angle=angle, smallest=side)
             for points, angle, side in zip(keypoints, angles, least, strict=True)
         ]
-        return crops, replace(self.look(*_cropped(views, crops)), placement=placements(views))
+        return crops, replace(self.look(*_cropped(views, crops)), placement=placements(views), card=cards(views))
 
     @torch.no_grad()
     def _keypoints(self, views: Sequence[View], crops: Sequence[Crop]) -> Float[Tensor, "views 21 2"]:
@@ -308,7 +320,7 @@ class Pipeline:
     ) -> Calibration:
         """One person's shape from what was seen of it.
 
-        Cameras in known places that saw the hand at once settle its size, unless an anchor does.
+        Cameras in known places that saw the hand at once settle its size, or cards beside it, unless an anchor does.
 
         Args:
             seen: What was seen.
@@ -319,7 +331,7 @@ class Pipeline:
         """
         chosen: Any = method or self.settings.method
         if anchor is None and chosen in self.settings.error_models:
-            anchor = self.size_seen_at_once(seen)
+            anchor = self.size_seen_at_once(seen) or self.size_beside_card(seen)
         if chosen == "fit":
             start = self.combine(replace(seen, placement=None), method="paper").identity.shape
             keypoints = self.keypoint_likelihood(seen, start)
@@ -354,11 +366,45 @@ class Pipeline:
         if not together.any():
             return None
         length_mm, std_mm = measurements_mm(self.combine(seen[together], method="fit").identity, self.hand)["length"]
-        bias = self.priors["baseline"].distance_bias
+        errors = self.priors["baseline"]
+        bias = errors.distance_bias * float(errors.unsureness(seen[together].keypoint_confidence).median())
         length_mm *= math.exp(max(-LARGEST_BIAS, min(bias, LARGEST_BIAS)))
         if not 50 < length_mm < 350:  # no hand: what the cameras saw does not belong together
             return None
         return Anchor(length_mm=length_mm, std_mm=RIG_CAUTION * given(std_mm, "the length's error"))
+
+    def size_beside_card(self, seen: Seen) -> Anchor | None:
+        """The hand's length as bank cards in its plane show it; None if there are none.
+
+        In each picture the hand, of the size that all pictures suggest, is placed by its keypoints; the plane of the
+        card says where it is, and so how much larger it must be. Pictures err together as their poses are alike.
+
+        Raises:
+            CardError: The length is impossible or unknown by 100 mm, or nobody measured how well these networks place
+                hands.
+        """
+        if seen.card is None or not (with_card := seen.card.inverse.isfinite().all(-1)).any():
+            return None
+        if self.priors["identity"].across_sigma is None:
+            raise CardError("expected weights whose errors of a hand's place were measured: tune them again")
+        identity = self.combine(replace(seen, card=None, placement=None)).identity
+        some = seen[with_card]
+        sure = replace(identity, covariance=torch.zeros(2 * identity.shape.shape, dtype=identity.shape.dtype))
+        solved = self.solve(some, sure)
+        growth, std = size_beside(
+            given(some.card, "the plane of a card"),
+            self.hand.shaped(solved.shape).posed(solved.pose).joints.mean(-2),
+            given(solved.position_covariance, "error bars"),
+            alike(solved.pose.R_cam_root, solved.pose.R_parent_joint),
+        )
+        length_mm = measurements_mm(identity, self.hand)["length"][0] * math.exp(growth)
+        std_mm = length_mm * std
+        if not (50 < length_mm < 350 and std_mm < 100):
+            raise CardError(
+                "expected cards that lie in the plane of the hand, but beside them it would be "
+                f"{length_mm:.0f} mm long, give or take {std_mm:.0f} mm"
+            )
+        return Anchor(length_mm=length_mm, std_mm=std_mm)
 
     def reconstruct(
         self, views: Sequence[View], identity: Identity | None = None, *, refine: bool = False
@@ -371,58 +417,77 @@ class Pipeline:
             refine: Fit the pose to the 2D keypoints as well.
         """
         crops, seen = self.crop(views)
-        shape, pose, result = self.solve(seen, identity, refine=refine)
-        found = self.has_hand(seen)
+        solved, found = self.solve(seen, identity, refine=refine), self.has_hand(seen)
         return [
-            self.as_in_picture(view, crop, seen[i], shape[i], pose[i], None if result is None else result[i])
-            if found[i]
-            else None
+            self.as_in_picture(view, crop, seen[i], solved[i]) if found[i] else None
             for i, (view, crop) in enumerate(zip(views, crops, strict=True))
         ]
 
-    def solve(
-        self, seen: Seen, identity: Identity | None, *, refine: bool = False
-    ) -> tuple[Float[Tensor, "batch shapes"], HandPose, FitResult | None]:
-        """Shape and pose of right hands before their cameras; arguments as in `reconstruct`."""
+    def solve(self, seen: Seen, identity: Identity | None, *, refine: bool = False) -> Solved:
+        """Right hands before their cameras; arguments as in `reconstruct`."""
         if identity is None:
             shape, pose, prior = seen.shape, seen.pose, "baseline"
         else:
             identity.check_model(self.hand)
             shape = identity.shape.to(seen.shape).expand_as(seen.shape)
             pose, prior = self.pose_given(seen, shape), "identity"
-        return shape, *self.put(seen, self.hand.shaped(shape), pose, refine=refine, prior=prior)
+        pose, result = self.put(seen, self.hand.shaped(shape), pose, refine=refine, prior=prior)
+        covariance = self._position_covariance(seen, identity, shape, pose, self.priors[prior])
+        return Solved(shape=shape, pose=pose, position_covariance=covariance, fit=result)
 
-    def as_in_picture(
-        self, view: View, crop: Crop, seen: Seen, shape: Tensor, pose: HandPose, result: FitResult | None = None
-    ) -> Reconstruction:
+    def _position_covariance(
+        self, seen: Seen, identity: Identity | None, shape: Tensor, pose: HandPose, prior: PosePrior
+    ) -> Float[Tensor, "batch 3 3"] | None:
+        """None where the errors of networks or of the identity are not known."""
+        if prior.across_sigma is None:
+            return None
+        if identity is None:
+            guesses = self.settings.error_models.get("mean")
+            uncertain = torch.eye(shape.shape[-1]) if guesses is None else guesses.covariance(k_effective=1)
+        elif identity.covariance is None:
+            return None
+        else:
+            uncertain = identity.covariance
+        joints = self.hand.shaped(shape).posed(pose).joints - pose.t_cam_root[:, None]
+        by_shape = joints_by_shape(self.hand, stacked_rotations(pose))
+        return place_covariance(
+            pose.t_cam_root, joints, by_shape, uncertain, seen.keypoint_confidence, seen.camera, prior
+        )
+
+    def as_in_picture(self, view: View, crop: Crop, seen: Seen, solved: Solved) -> Reconstruction:
         """The hand of one view, as it is in the picture: a left one is mirrored back.
 
         Args:
             view: The picture, showing a right hand.
             crop: What the networks saw of it.
-            seen: What they said; without batch axes, likewise the others.
-            shape: The person's.
-            pose: In the view's camera frame.
-            result: How the pose was fitted.
+            seen: What they said, without batch axes.
+            solved: The hand, likewise, in the view's camera frame.
         """
         from ownhand.hand.model import mirror_pose
 
         keypoints = crop.inverse(view.camera.size).keypoints(seen.keypoints)
-        model, original = self.hand, view
+        model, pose, original, covariance = self.hand, solved.pose, view, solved.position_covariance
         if not view.is_right:
             model, pose, original = self.hand.mirrored(), mirror_pose(pose), view.mirrored()
             keypoints = torch.stack([view.camera.size[1] - keypoints[..., 0], keypoints[..., 1]], -1)
+            if covariance is not None:
+                flip = covariance.new_tensor([-1.0, 1.0, 1.0])
+                covariance = covariance * flip[:, None] * flip
+        if view.undistortion is not None:
+            keypoints = view.undistortion.to_picture(keypoints)
         return Reconstruction(
             name=view.name,
-            hand=model.shaped(shape).posed(pose),
+            hand=model.shaped(solved.shape).posed(pose),
             pose=pose,
-            shape=shape,
+            shape=solved.shape,
             keypoints=keypoints,
             keypoint_confidence=seen.keypoint_confidence,
             is_right=view.is_right,
             camera=original.camera,
+            undistortion=view.undistortion,
             model=model,
-            fit=result,
+            fit=solved.fit,
+            position_covariance=covariance if view.camera_known else None,
         )
 
 

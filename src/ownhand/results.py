@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ownhand.fit import FitResult
 from ownhand.geometry.camera import Camera, Placement
+from ownhand.geometry.card import Plane
+from ownhand.geometry.lens import Undistortion
 from ownhand.hand.model import HandModel, HandPose, PosedHand
 from ownhand.structs import TensorStruct
 
@@ -28,6 +30,7 @@ class Seen(TensorStruct):
         rightness: How much each looks like a right hand; None from keypoint networks that cannot tell.
         features: What the identity network makes its pose from.
         placement: Where the cameras stood, if several saw the hand at once.
+        card: Plane of the bank card beside the hand; unknown where there is none, None if there is none in any picture.
         located: Whether a locator found the hand; None if it was known where it is.
     """
 
@@ -41,7 +44,25 @@ class Seen(TensorStruct):
     features: Float[Tensor, "*batch channels"]
     rightness: Float[Tensor, "*batch"] | None = None
     placement: Placement | None = None
+    card: Plane | None = None
     located: Bool[Tensor, "*batch"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved(TensorStruct):
+    """Right hands before their cameras.
+
+    Attributes:
+        shape: Coefficients.
+        pose: In the camera frame.
+        position_covariance: Of the wrist's place [m^2]; None if it is not known.
+        fit: How the refinement went; None without.
+    """
+
+    shape: Float[Tensor, "*batch shapes"]
+    pose: HandPose
+    position_covariance: Float[Tensor, "*batch 3 3"] | None = None
+    fit: FitResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +74,15 @@ class Reconstruction:
         hand: Mesh and joints, camera frame [m].
         pose: Of `model`.
         shape: Coefficients of `model`.
-        keypoints: The 21 joints as the keypoint network sees them [px of the picture].
+        keypoints: The 21 joints as the keypoint network sees them [px of the picture as it came].
         keypoint_confidence: Their confidence in [0, 1].
         is_right: Which hand it is.
-        camera: Intrinsics of the picture.
+        camera: Intrinsics of the picture; if it was distorted, of that of a pinhole.
+        undistortion: How it became that; None if it was one.
         model: The hand model, mirrored for a left hand.
         fit: How the refinement went; None without.
+        position_covariance: Of the wrist's place in the camera frame, intrinsics taken for exact [m^2]; None if the
+            networks' errors are not known, or nothing but a field of view was assumed.
     """
 
     name: str
@@ -70,7 +94,16 @@ class Reconstruction:
     is_right: bool
     camera: Camera
     model: HandModel
+    undistortion: Undistortion | None = None
     fit: FitResult | None = None
+    position_covariance: Float[Tensor, "3 3"] | None = None
+
+    @property
+    def distance(self) -> tuple[float, float | None]:
+        """How far away the wrist is, and the standard deviation of that [m]."""
+        t, covariance = self.pose.t_cam_root, self.position_covariance
+        ray = t / t.norm()
+        return float(t.norm()), None if covariance is None else float((ray @ covariance @ ray).sqrt())
 
     @property
     def confidence(self) -> float:

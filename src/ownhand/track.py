@@ -16,14 +16,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ownhand.data.cameras import KnownCamera
 from ownhand.geometry.crops import Crop
+from ownhand.geometry.lens import Undistortion
 from ownhand.hand.identity import Identity
 from ownhand.locate import HandBox
 from ownhand.pipeline import Pipeline
 from ownhand.results import Reconstruction, Seen
 from ownhand.smooth import PoseFilter, Smoothness
 from ownhand.structs import stack
-from ownhand.views import DEFAULT_FOV, View
+from ownhand.views import View
 
 LOOK_EVERY = 10
 """Frames after which new hands are looked for, if some are tracked; without any, every frame is searched."""
@@ -75,8 +77,8 @@ class Tracker:
     Args:
         pipeline: Networks and settings.
         identity: Whose hands they are; without, every frame guesses a shape.
-        K: Intrinsics of the frames [px, pixel centres at .5]; None takes `fov`.
-        fov: Field of view along the longer side [degrees].
+        camera: What is known of the camera; the distortion of its lens is undone. None takes `fov`.
+        fov: Field of view along the longer side [degrees]; None takes `DEFAULT_FOV`.
         refine: Fit every pose to the 2D keypoints as well.
         smoothness: How much poses are smoothed; None for not at all.
     """
@@ -86,15 +88,16 @@ class Tracker:
         pipeline: Pipeline,
         identity: Identity | None = None,
         *,
-        K: Float[Tensor, "3 3"] | None = None,
-        fov: float = DEFAULT_FOV,
+        camera: KnownCamera | None = None,
+        fov: float | None = None,
         refine: bool = False,
         smoothness: Smoothness | None = Smoothness(),  # noqa: B008  # frozen
     ):
         if identity is not None:
             identity.check_model(pipeline.hand)
         self._pipeline, self._identity, self._refine, self._smoothness = pipeline, identity, refine, smoothness
-        self._K, self._fov = K, fov
+        self._camera, self._fov = camera, fov
+        self._undistortion: Undistortion | None = None
         self._tracks: list[_Track] = []
         self._frame, self._count, self._time = 0, 0, float("-inf")
 
@@ -111,7 +114,12 @@ class Tracker:
         if time <= self._time:
             raise ValueError(f"expected a frame after {self._time:g} s, got one of {time:g} s")
         self._time = time
-        view = View.of(image, self._K, fov=self._fov, camera_source=None if self._K is None else "given intrinsics")
+        K, size = None, (image.shape[1], image.shape[2])
+        if self._camera is not None:
+            K = self._camera.K
+            if self._undistortion is None or self._undistortion.camera.size != size:
+                self._undistortion = self._camera.undistortion(size)
+        view = View.of(image, K, undistortion=self._undistortion, fov=self._fov)
         sides = {True: view, False: view.mirrored()}
         known = [sides[track.is_right] for track in self._tracks]
         found = self._follow(known) if self._tracks else []
@@ -197,12 +205,13 @@ class Tracker:
         if not found:
             return []
         seen = stack([replace(seen, located=None) for *_, seen in found])
-        shape, pose, result = self._pipeline.solve(seen, self._identity, refine=self._refine)
+        solved = self._pipeline.solve(seen, self._identity, refine=self._refine)
         hands = []
         for k, (track, view, crop, one) in enumerate(found):
-            smooth = pose[k] if track.filter is None else track.filter(pose[k], time)
-            fit = None if result is None else result[k]
-            hand = self._pipeline.as_in_picture(view, crop, one, shape[k], smooth, fit)
+            single = solved[k]
+            if track.filter is not None:
+                single = replace(single, pose=track.filter(single.pose, time))
+            hand = self._pipeline.as_in_picture(view, crop, one, single)
             hands.append(TrackedHand(number=track.number, hand=hand))
         return hands
 

@@ -134,11 +134,17 @@ def fit_priors(pipeline: Pipeline, observations: Observations, hand: HandModel) 
     priors = {}
     for name, pose in poses.items():
         joints = hand.shaped(observations.shape).posed(pose).joints - pose.t_cam_root[:, None]
-        placed = place(joints, seen.keypoints, seen.keypoint_confidence.square(), seen.camera)
+        weight = PosePrior.fit(pose, truth, **noise).sigma(seen.keypoint_confidence) ** -2
+        placed = place(joints, seen.keypoints, weight, seen.camera)
+        distance, middle = (placed * ray).sum(-1), joints.mean(1)
+        ahead = (middle * ray).sum(-1)
+        there = (middle + placed) * ((away + ahead) / (distance + ahead))[:, None] - middle  # at the true distance
+        aside = torch.einsum("nij,ni->nj", seen.camera.crop_frame()[..., :2], there - truth.t_cam_root)
         priors[name] = PosePrior.fit(
             pose,
             truth,
-            distance_error=((placed * ray).sum(-1) / away).log(),
+            distance_error=(distance / away).log(),
+            across_error=aside / metrics.hand_length(joints)[:, None],
             apparent_length=distance_at_which_it_fills(joints, seen.camera) / away,
             **noise,
         )

@@ -1,20 +1,21 @@
-"""Pictures as the pipeline sees them: upright, of a right hand, with intrinsics."""
+"""Pictures as the pipeline sees them: upright, of a right hand, with intrinsics, as a pinhole would have taken them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ownhand.data.cameras import Cameras
 from ownhand.data.photos import PhotoError, read_focal, read_photo
 from ownhand.geometry.camera import Camera, Placement
+from ownhand.geometry.card import CardError, Plane, card_plane
+from ownhand.geometry.lens import Undistortion
 from ownhand.locate import HandBox
 from ownhand.structs import stack
 
@@ -29,25 +30,31 @@ class View:
     Attributes:
         image: RGB in [0, 1], showing a right hand.
         camera: Intrinsics of `image`.
+        undistortion: How the picture as it came, before any mirroring, became that of a pinhole; None if it was one.
         is_right: Whether the hand was a right one before mirroring.
         name: What to call it in messages and file names.
         file: Name of the picture's file, if it has one.
         camera_source: How the intrinsics are known, in words.
+        camera_known: False where nobody knows them and `DEFAULT_FOV` is taken.
         placement: Where the camera stood, if it is one of several that saw the hand at once; of the mirrored world, if
             the picture was mirrored.
         box: Where the hand is in `image`; None if it has to be found.
+        card: The plane of a bank card that lies beside the hand; of the mirrored camera, if the picture was mirrored.
         keypoints: The 21 joints in `image` as somebody else found them, each with its confidence as third value; None
             if our network is to find them.
     """
 
     image: Float[Tensor, "3 h w"]
     camera: Camera
+    undistortion: Undistortion | None = None
     is_right: bool = True
     name: str = "picture"
     file: str = ""
     camera_source: str = "given intrinsics"
+    camera_known: bool = True
     placement: Placement | None = None
     box: HandBox | None = None
+    card: Plane | None = None
     keypoints: Float[Tensor, "21 3"] | None = None
 
     @classmethod
@@ -56,7 +63,8 @@ class View:
         image: Float[Tensor, "3 h w"],
         K: Float[Tensor, "3 3"] | None = None,
         *,
-        fov: float = DEFAULT_FOV,
+        undistortion: Undistortion | None = None,
+        fov: float | None = None,
         is_right: bool = True,
         name: str = "picture",
         camera_source: str | None = None,
@@ -66,15 +74,21 @@ class View:
         Args:
             image: RGB in [0, 1], upright.
             K: Intrinsics [px], pixel centres at .5; None takes `fov`.
-            fov: Field of view along the longer side [degrees] when there is no K.
+            undistortion: What undoes the lens, which is then done; K is that of its camera.
+            fov: Field of view along the longer side [degrees] when there is no K; None takes `DEFAULT_FOV`.
             is_right: Which hand it shows.
             name: What to call it.
             camera_source: How the intrinsics are known, in words.
         """
         size = (image.shape[-2], image.shape[-1])
-        camera = Camera.from_fov(fov, size) if K is None else Camera(K=K, size=size)
-        source = camera_source or (assumed(fov) if K is None else "given intrinsics")
-        view = cls(image=image, camera=camera, is_right=True, name=name, camera_source=source)
+        angle, known = DEFAULT_FOV if fov is None else fov, K is not None or fov is not None
+        camera = Camera.from_fov(angle, size) if K is None else Camera(K=K, size=size)
+        source = camera_source or (assumed(angle) if K is None else "given intrinsics")
+        if undistortion is not None:
+            image, camera = undistortion.image(image), undistortion.pinhole.to(torch.float32)
+        view = cls(
+            image=image, camera=camera, undistortion=undistortion, name=name, camera_source=source, camera_known=known
+        )
         return view if is_right else view.mirrored()
 
     def mirrored(self) -> View:
@@ -95,8 +109,30 @@ class View:
         if keypoints is not None:
             keypoints = torch.stack([self.camera.size[1] - keypoints[:, 0], *keypoints[:, 1:].unbind(-1)], -1)
         same: dict[str, Any] = {"camera": camera, "is_right": not self.is_right, "placement": placement}
-        same |= {"box": box, "keypoints": keypoints}
+        same |= {"box": box, "keypoints": keypoints, "card": None if self.card is None else self.card.mirrored()}
         return replace(self, image=self.image.flip(-1), **same)
+
+    def with_card(self, corners: Float[Tensor, "4 2"]) -> View:
+        """The same with a bank card that lies in the plane of the hand.
+
+        Args:
+            corners: Of the card, in any order [px of the picture as it came, before mirroring].
+
+        Raises:
+            CardError: The corners are not those of a card, or nothing is known of the camera.
+        """
+        if not self.camera_known:
+            raise CardError(
+                f"{self.name}: a card shows size if the camera is known: pass its intrinsics or field of view"
+            )
+        upright = self if self.is_right else self.mirrored()
+        if self.undistortion is not None:
+            corners = self.undistortion.to_pinhole(corners)
+        try:
+            plane = card_plane(corners, upright.camera)
+        except CardError as error:
+            raise CardError(f"{self.name}: {error}") from None
+        return replace(self, card=plane if self.is_right else plane.mirrored())
 
 
 def assumed(fov: float) -> str:
@@ -113,6 +149,13 @@ def placements(views: Sequence[View]) -> Placement | None:
         nowhere = Placement(R_cam_world=torch.eye(3), t_cam_world=torch.zeros(3), instant=torch.tensor(-number))
         found.append(nowhere if view.placement is None else view.placement)
     return stack(found)
+
+
+def cards(views: Sequence[View]) -> Plane | None:
+    """The planes of the cards in some views, unknown ones where there is none; None if there is none in any."""
+    if all(view.card is None for view in views):
+        return None
+    return stack([Plane.unknown() if view.card is None else view.card for view in views])
 
 
 def find_pictures(paths: tuple[Path, ...] | list[Path]) -> list[Path]:
@@ -132,90 +175,38 @@ def find_pictures(paths: tuple[Path, ...] | list[Path]) -> list[Path]:
     return found
 
 
-def read_intrinsics(path: Path) -> Float[Tensor, "3 3"]:
-    """A 3 x 3 matrix from a .npy or a text file (rows on lines, blanks or commas between) [px, pixel centres at .5].
-
-    Raises:
-        ValueError: The file does not hold the intrinsics of a camera.
-    """
-    try:
-        if path.suffix == ".npy":
-            K = np.load(path, allow_pickle=False)
-        else:
-            K = np.array([[float(x) for x in line.replace(",", " ").split()] for line in path.read_text().splitlines()])
-    except OSError as error:
-        raise ValueError(f"{path}: cannot read the intrinsics ({error.strerror})") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: expected a 3 x 3 matrix of numbers ({error})") from None
-    if (
-        K.shape != (3, 3)
-        or not np.isfinite(K).all()
-        or K[0, 0] <= 0
-        or K[1, 1] <= 0
-        or abs(K[2] - [0, 0, 1]).max() > 1e-6
-    ):
-        raise ValueError(
-            f"{path}: expected 3 x 3 intrinsics with positive focal lengths and last row 0 0 1, got {K.tolist()}"
-        )
-    return torch.from_numpy(K).float()
-
-
-CAMERAS = "ownhand cameras 1"
-"""The format of files with the cameras of a rig (docs/formats.md)."""
-
-
-def read_cameras(path: Path) -> dict[str, tuple[Float[Tensor, "3 3"], Placement]]:
-    """Intrinsics [px, pixel centres at .5] and places of the cameras of some pictures, by the pictures' file names.
-
-    Raises:
-        ValueError: The file does not hold them.
-    """
-    found = {}
-    try:
-        content = json.loads(path.read_text())
-        if content["format"] != CAMERAS:
-            raise ValueError(f"its format is {content['format']!r}")
-        for name, camera in content["pictures"].items():
-            K, R, t = (torch.tensor(camera[key]).float() for key in ("K", "R_cam_world", "t_cam_world"))
-            instant = torch.tensor(int(camera["instant"]))
-            if (K.shape, R.shape, t.shape) != ((3, 3), (3, 3), (3,)):
-                raise ValueError(f"{name} has no 3 x 3 K and R_cam_world, and t_cam_world of 3 numbers")
-            if not all(x.isfinite().all() for x in (K, R, t)) or (K[2] - torch.tensor([0, 0, 1.0])).abs().max() > 1e-6:
-                raise ValueError(f"the numbers of {name} are no intrinsics in px and no place in metres")
-            if (R @ R.mT - torch.eye(3)).abs().max() > 1e-3 or torch.linalg.det(R) < 0:
-                raise ValueError(f"R_cam_world of {name} is no rotation")
-            if instant < 0:
-                raise ValueError(f"the instant of {name} is negative")
-            found[name] = K, Placement(R_cam_world=R, t_cam_world=t, instant=instant)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot read the cameras ({error.strerror})") from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f'{path}: expected {{"format": "{CAMERAS}", "pictures": {{NAME: {{"K", "R_cam_world", "t_cam_world", '
-            f'"instant"}}}}}}, but {error}'
-        ) from None
-    return found
-
-
 def read_view(
-    path: Path, *, K: Float[Tensor, "3 3"] | None = None, fov: float | None = None, is_right: bool = True
+    path: Path,
+    *,
+    K: Float[Tensor, "3 3"] | None = None,
+    cameras: Cameras | None = None,
+    fov: float | None = None,
+    is_right: bool = True,
 ) -> View:
     """A picture file as a view.
 
     Args:
         path: Of the picture.
         K: Intrinsics [px], pixel centres at .5.
+        cameras: Of pictures among which this is one (`read_cameras`); instead of K.
         fov: Field of view along the longer side [degrees] when there is no K. When None, the focal length that the
             camera noted (EXIF) counts, and if there is none, `DEFAULT_FOV`.
         is_right: Which hand it shows.
 
     Raises:
         PhotoError: It is not a picture.
+        CameraError: Its camera is not known, or takes pictures of another size.
+        LensError: The distortion folds inside the picture.
     """
-    image, source = read_photo(path), None
-    if K is None and fov is None and (noted := read_focal(path)) is not None:
-        (focal, source), (height, width) = noted, image.shape[1:]
+    image, source, placement, undistortion = read_photo(path), None, None, None
+    size = (image.shape[1], image.shape[2])
+    if cameras is not None:
+        known = cameras.of(path.name, size)
+        K, placement, undistortion = known.K, known.placement, known.undistortion(size)
+        source = f"intrinsics from {cameras.file.name}"
+    elif K is None and fov is None and (noted := read_focal(path)) is not None:
+        (focal, source), (height, width) = noted, size
         K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-    fov = DEFAULT_FOV if fov is None else fov
-    view = View.of(image, K, fov=fov, is_right=is_right, name=path.stem, camera_source=source)
-    return replace(view, file=path.name)
+    view = View.of(image, K, undistortion=undistortion, fov=fov, name=path.stem, camera_source=source)
+    view = replace(view, file=path.name, placement=placement)
+    return view if is_right else view.mirrored()

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from toy import random_pose
 
 from ownhand.hand.model import HandPose
-from ownhand.hand.pose_prior import PosePrior, pose_deviation, stacked_rotations
+from ownhand.hand.pose_prior import _NUMBERS, PosePrior, pose_deviation, stacked_rotations
 
 
 def turned(pose: HandPose, deviation: torch.Tensor) -> HandPose:
@@ -72,6 +72,22 @@ def test_bias_and_spread_of_distances_are_measured_but_for_gross_errors():
     assert PosePrior.fit(pose, pose).distance_sigma is None
 
 
+def test_errors_of_a_place_are_those_at_confidence_1_and_grow_as_the_keypoints_noise_does():
+    pose, confidence = random_pose(4000), 0.3 + 0.7 * torch.rand(4000, 1).expand(-1, 21)
+    grows = confidence.mean(-1) ** -1.5
+    noise = 2.0 * confidence[..., None] ** -1.5 * torch.randn(4000, 21, 2)
+    distance, across = (0.02 + 0.05 * torch.randn(4000)) * grows, 0.03 * torch.randn(4000, 2) * grows[:, None]
+    prior = PosePrior.fit(
+        pose, pose, keypoint_error=noise, confidence=confidence, distance_error=distance, across_error=across
+    )
+    assert prior.place_power == prior.confidence_power == pytest.approx(1.5, abs=0.05)
+    assert prior.distance_bias == pytest.approx(0.02, abs=0.004)
+    assert prior.distance_sigma == pytest.approx(0.05, rel=0.05)
+    assert prior.across_sigma == pytest.approx(0.03, rel=0.05)
+    torch.testing.assert_close(prior.unsureness(confidence), grows, rtol=0.06, atol=0)
+    assert prior.unsureness(torch.zeros(21)).isfinite()
+
+
 def test_the_range_of_apparent_lengths_holds_nearly_all():
     pose = random_pose(2000)
     prior = PosePrior.fit(pose, pose, apparent_length=torch.linspace(0.5, 1.5, 2000))
@@ -86,12 +102,14 @@ def test_a_saved_prior_is_read_back(tmp_path):
         depth_sigma=torch.rand(21),
         distance_sigma=0.07,
         distance_bias=0.02,
+        across_sigma=0.03,
+        place_power=2.0,
         apparent_length=(0.5, 1.5),
     )
     prior.save(tmp_path / "prior.safetensors")
     back = PosePrior.load(tmp_path / "prior.safetensors")
-    for name in ("keypoint_sigma", "confidence_power", "distance_sigma", "distance_bias", "apparent_length"):
-        assert getattr(back, name) == getattr(prior, name)
+    for name in _NUMBERS:
+        assert getattr(back, name) == getattr(prior, name) != getattr(PosePrior.isotropic(0.1), name)
     torch.testing.assert_close((back.covariance, back.depth_sigma), (prior.covariance, prior.depth_sigma))
     assert [p.name for p in tmp_path.iterdir()] == ["prior.safetensors"]
 

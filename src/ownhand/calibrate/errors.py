@@ -207,10 +207,10 @@ def _two_covariances(error: Tensor, k: Tensor, people: int) -> tuple[Tensor, Ten
 
 @dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """A tape measurement of the hand's length, wrist crease to middle fingertip: what a picture hardly shows.
+    """A measurement of the hand's length, wrist crease to middle fingertip: what a picture hardly shows.
 
     Attributes:
-        length_mm: What the tape says.
+        length_mm: What a tape says, or cameras in known places, or a card beside the hand.
         std_mm: Standard deviation of that.
     """
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from ownhand.geometry.lens import Undistortion
 
 FORMAT = "ownhand hands 1"
 WHOLE_BODY = {"left": slice(91, 112), "right": slice(112, 133)}
@@ -35,6 +37,32 @@ class DetectedHand:
     box: tuple[float, float, float, float] | None = None
     keypoints: Float[Tensor, "21 2"] | None = None
     confidence: Float[Tensor, "21"] | None = None
+
+    def undistorted(self, undistortion: Undistortion) -> DetectedHand:
+        """The same in the pinhole's picture; joints that it does not show count as not seen.
+
+        Raises:
+            ValueError: The pinhole's picture does not show the box at all.
+        """
+        box, keypoints, confidence = self.box, self.keypoints, self.confidence
+        if box is not None:
+            x, y, width, height = box
+            share = torch.linspace(0, 1, 9)
+            grid = torch.stack(torch.meshgrid(x + width * share, y + height * share, indexing="xy"), -1)
+            moved = undistortion.to_pinhole(grid).reshape(-1, 2)
+            moved = moved[moved.isfinite().all(-1)]
+            if len(moved) == 0:
+                raise ValueError(
+                    f"expected a hand that a pinhole can show, got one at {box} more than 85 degrees aside"
+                )
+            low, (right, bottom) = moved.amin(0), moved.amax(0).tolist()
+            left, top = low.tolist()
+            box = (left, top, right - left, bottom - top)
+        if keypoints is not None and confidence is not None:
+            moved = undistortion.to_pinhole(keypoints)
+            there = moved.isfinite().all(-1)
+            keypoints, confidence = torch.where(there[:, None], moved, 0), torch.where(there, confidence, 0)
+        return replace(self, box=box, keypoints=keypoints, confidence=confidence)
 
 
 def read_detections(path: Path) -> dict[str, list[DetectedHand]]:

@@ -32,6 +32,17 @@ def frame_count(path: Path) -> int:
         return round(length / 1e6 * float(stream.average_rate)) if length and stream.average_rate else 0
 
 
+def frame_size(path: Path) -> tuple[int, int]:
+    """Height and width of the frames as `read_frames` has them [px].
+
+    Raises:
+        PhotoError: It cannot be read, or has no frames.
+    """
+    for _, image in read_frames(path):
+        return image.shape[1], image.shape[2]
+    raise PhotoError(f"{path}: expected a video with frames, got one without")
+
+
 def read_frames(path: Path) -> Iterator[tuple[float, Float[Tensor, "3 h w"]]]:
     """Time [s] and picture, RGB in [0, 1], of every frame of a video, turned as its rotation flag says.
 

@@ -61,9 +61,9 @@ def fit(
 
     The unknowns are 16 rotations, moved as R exp(delta), and the translation. The sum of squares has the
     reprojection errors over `prior.sigma(confidence)`, the deviation from the given rotations whitened by
-    `prior.covariance`, the logarithm of the wrist's distance over the given one, divided by `prior.distance_sigma`, and
-    what the optional arguments add. Without a `distance_sigma` the given translation is only a start. One that is not
-    finite or not in front of the camera is replaced by `place`.
+    `prior.covariance`, the logarithm of the wrist's distance over the given one, divided by `prior.distance_sigma` (the
+    larger the less sure the keypoints are), and what the optional arguments add. Without a `distance_sigma` the given
+    translation is only a start. One that is not finite or not in front of the camera is replaced by `place`.
 
     Work in the pixels for which the prior's keypoint noise holds: those of the keypoint network's crop, with the crop's
     camera. The camera frame, and so the answer, is the same.
@@ -127,6 +127,7 @@ def make_problem(
 ) -> tuple[Problem, Float[Tensor, "n 3"], torch.Size]:
     """The residuals of a batch of fits, laid flat, where the translations start, and the batch axes; see `fit`."""
     batch = _checked(hand, pose, keypoints, confidence, camera, prior, keypoint_depth)
+    unsure = prior.unsureness(confidence)
     problem = Problem(
         chain=_flat_chain(JointChain.of(hand), batch),
         R_start=stacked_rotations(pose).reshape(-1, 16, 3, 3),
@@ -141,7 +142,7 @@ def make_problem(
         depth=None if keypoint_depth is None else keypoint_depth.reshape(-1, 21),
         depth_precision=None if prior.depth_sigma is None else 1 / prior.depth_sigma,
         distance=confidence.new_ones(batch.numel()),
-        distance_sigma=prior.distance_sigma,
+        distance_sigma=None if prior.distance_sigma is None else prior.distance_sigma * unsure.reshape(-1),
         robust=robust,
         size_sigma=size_sigma,
     )

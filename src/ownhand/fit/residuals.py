@@ -42,7 +42,7 @@ class Problem(TensorStruct):
     depth: Float[Tensor, "*batch 21"] | None
     depth_precision: Float[Tensor, "21"] | None
     distance: Float[Tensor, "*batch"]
-    distance_sigma: float | None
+    distance_sigma: Float[Tensor, "*batch"] | None
     robust: float | None
     size_sigma: float | None
 
@@ -143,10 +143,10 @@ class Problem(TensorStruct):
         jacobian[..., 48:51] = 0  # relative to the wrist: t does not count
         return residuals * weight, jacobian, cost
 
-    def _distance(self, t: Tensor, sigma: float) -> Block:
+    def _distance(self, t: Tensor, sigma: Tensor) -> Block:
         """Along the crop's central ray. Keeps a hand whose keypoints count as gross errors from running away."""
         along = (t * self.central_ray).sum(-1)
-        residuals = (along / self.distance).log()[:, None] / sigma
+        residuals = ((along / self.distance).log() / sigma)[:, None]
         jacobian = residuals.new_zeros(len(t), 1, 51)
         jacobian[:, 0, 48:] = self.central_ray / (along * sigma)[:, None]
         return residuals, jacobian, residuals.square()[:, 0].nan_to_num(nan=torch.inf)

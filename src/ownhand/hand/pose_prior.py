@@ -23,8 +23,20 @@ FORMAT = "ownhand pose prior 2"
 UNBELIEVABLE = 0.02
 """Share of validation pictures whose apparent length is not believed: the gross errors that it prevents are worse."""
 
-_NUMBERS = ("keypoint_sigma", "confidence_power", "distance_sigma", "distance_bias", "apparent_length")
-_MIDDLE_68 = torch.tensor([0.159, 0.5, 0.841])
+LEAST_SURE = 0.05
+"""Mean confidence below which keypoints are not taken to be worse still."""
+
+_NUMBERS = (
+    "keypoint_sigma",
+    "confidence_power",
+    "distance_sigma",
+    "distance_bias",
+    "across_sigma",
+    "place_power",
+    "apparent_length",
+)
+_MIDDLE_90 = torch.tensor([0.05, 0.5, 0.95])
+_NORMAL_90 = 1.645
 
 
 def pose_deviation(predicted: HandPose, truth: HandPose) -> Float[Tensor, "*batch 48"]:
@@ -48,9 +60,12 @@ class PosePrior(TensorStruct):
             the prior was fitted on: the keypoint network's crops [px].
         confidence_power: The standard deviation is `keypoint_sigma * confidence ** -confidence_power`.
         depth_sigma: Standard deviation of each joint's depth relative to the wrist [m]; None if not predicted.
-        distance_sigma: Standard deviation of the logarithm of the wrist's distance where the first pose is placed; None
-            if any distance is as likely as any other.
-        distance_bias: Logarithm of how many times too far away `fit.place` puts the wrist.
+        distance_sigma: Standard deviation, at confidence 1, of the logarithm of the wrist's distance where the first
+            pose is placed; None if any distance is as likely as any other.
+        distance_bias: Logarithm of how many times too far away `fit.place` puts the wrist, at confidence 1.
+        across_sigma: Standard deviation of the wrist's place along each direction across the line of sight, at
+            confidence 1, in lengths of the hand; None if it is not known.
+        place_power: These three are larger by mean confidence ** -place_power: see `unsureness`.
         apparent_length: Smallest and largest share of a crop's side that a hand's length is believed to cover; None if
             it may be anything.
     """
@@ -61,6 +76,8 @@ class PosePrior(TensorStruct):
     depth_sigma: Float[Tensor, "21"] | None = None
     distance_sigma: float | None = None
     distance_bias: float = 0.0
+    across_sigma: float | None = None
+    place_power: float = 0.0
     apparent_length: tuple[float, float] | None = None
 
     @classmethod
@@ -83,6 +100,7 @@ class PosePrior(TensorStruct):
         confidence: Float[Tensor, "*batch 21"] | None = None,
         depth_error: Float[Tensor, "*batch 21"] | None = None,
         distance_error: Float[Tensor, "*batch"] | None = None,
+        across_error: Float[Tensor, "*batch 2"] | None = None,
         apparent_length: Float[Tensor, "*batch"] | None = None,
         smallest_sigma: float = 0.01,
     ) -> PosePrior:
@@ -99,7 +117,9 @@ class PosePrior(TensorStruct):
             confidence: Confidence of each keypoint; keypoints with 0 are left out.
             depth_error: Predicted minus true depth relative to the wrist [m].
             distance_error: Logarithm of the distance where `fit.place` puts the wrist, over the true one. Its median is
-                the bias; the spread about it is taken from quantiles, so that gross errors do not count.
+                the bias; the spread is such that nine of ten errors lie within 1.645 standard deviations, so that gross
+                errors hardly count. With `confidence`, both are those at confidence 1.
+            across_error: Across the line of sight, in lengths of the hand; likewise, about zero.
             apparent_length: True length over true distance, in sides of the crop. The range that holds all but
                 `UNBELIEVABLE` of them, half at either end, becomes the bound.
             smallest_sigma: Lower bound of the standard deviations, for angles that never vary [rad].
@@ -117,9 +137,15 @@ class PosePrior(TensorStruct):
             noise = _keypoint_noise(keypoint_error.reshape(-1, 2).double(), confidence.reshape(-1).double())
         if depth_error is not None:
             noise["depth_sigma"] = depth_error.reshape(-1, 21).square().mean(0).sqrt()
+        if confidence is not None:
+            noise["place_power"] = noise["confidence_power"]
+        unsure = 1.0 if confidence is None else unsureness(confidence, noise["place_power"])
         if distance_error is not None:
-            low, middle, high = distance_error.double().quantile(_MIDDLE_68.double()).tolist()
-            noise["distance_bias"], noise["distance_sigma"] = middle, max((high - low) / 2, smallest_sigma)
+            low, middle, high = (distance_error / unsure).double().quantile(_MIDDLE_90.double()).tolist()
+            noise["distance_bias"] = middle
+            noise["distance_sigma"] = max((high - low) / 2 / _NORMAL_90, smallest_sigma)
+        if across_error is not None:
+            noise["across_sigma"] = float((across_error.mT / unsure).abs().quantile(0.9)) / _NORMAL_90
         if apparent_length is not None:
             ends = torch.tensor([UNBELIEVABLE / 2, 1 - UNBELIEVABLE / 2]).to(apparent_length)
             noise["apparent_length"] = tuple(apparent_length.quantile(ends).tolist())
@@ -129,6 +155,14 @@ class PosePrior(TensorStruct):
     def sigma(self, confidence: Float[Tensor, "*batch 21"]) -> Float[Tensor, "*batch 21"]:
         """Standard deviation of each keypoint's x and y [px]; infinite for confidence 0."""
         return self.keypoint_sigma * confidence**-self.confidence_power
+
+    def unsureness(self, confidence: Float[Tensor, "*batch 21"]) -> Float[Tensor, "*batch"]:
+        """By how much the errors of a hand's place are larger than at confidence 1.
+
+        A place errs in proportion to its keypoints' noise, that at mean confidence standing for all: keypoints fall
+        together as they grow unsure, which puts hands too far away.
+        """
+        return unsureness(confidence, self.place_power)
 
     def whitening(self) -> Float[Tensor, "48 48"]:
         """W with W^T W the inverse covariance: W times a deviation has unit covariance."""
@@ -167,6 +201,11 @@ class PosePrior(TensorStruct):
         if numbers["apparent_length"] is not None:
             numbers["apparent_length"] = tuple(numbers["apparent_length"])
         return cls(**tensors, **numbers)
+
+
+def unsureness(confidence: Float[Tensor, "*batch 21"], power: float) -> Float[Tensor, "*batch"]:
+    """`PosePrior.unsureness` for a given power."""
+    return confidence.mean(-1).clamp_min(LEAST_SURE) ** -power
 
 
 def _shrunk_covariance(deviation: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
