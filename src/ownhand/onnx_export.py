@@ -151,8 +151,8 @@ class _Place(nn.Module):
 
     def forward(self, joints: Tensor, keypoints: Tensor, keypoint_confidence: Tensor, K: Tensor) -> Tensor:
         camera = Camera(K=K, size=self.size)
-        t = place(joints, keypoints, keypoint_confidence.square(), camera)
-        return believe(t, joints, camera, self.prior)
+        t = place(joints, keypoints, self.prior.sigma(keypoint_confidence) ** -2, camera)
+        return believe(t, joints, keypoint_confidence, camera, self.prior)
 
 
 class _Detector(nn.Module):
