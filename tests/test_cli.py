@@ -461,7 +461,7 @@ def test_hands_that_another_program_found_are_used(ownhand, tmp_path, tiny_weigh
 
 def test_track_follows_a_video_and_goes_on_where_it_was_stopped(ownhand, tmp_path, tiny_weights, monkeypatch):
     pytest.importorskip("av")
-    from ownhand.data.video import VideoWriter
+    from ownhand.data.video import VideoWriter, frame_size
 
     weights = shutil.copytree(tiny_weights, tmp_path / "weights")
     settings = json.loads((weights / "pipeline.json").read_text()) | {"min_keypoint_confidence": 0.0}
@@ -498,6 +498,24 @@ def test_track_follows_a_video_and_goes_on_where_it_was_stopped(ownhand, tmp_pat
     code, out, err = ownhand("calibrate", tmp_path / "clip.mp4", "--weights", weights, "--out", tmp_path / "me.hand")
     assert code == 0, err
     assert "a hand from 6 of 6 pictures (assumed field of view 60 degrees)" in out
+    (tmp_path / "K.txt").write_text("1 SIMPLE_RADIAL 64 64 60 32 32 -0.2")
+    code, _, err = ownhand(*words, tmp_path / "lens", "--K", tmp_path / "K.txt")
+    assert code == 0, err
+    shown = json.loads((tmp_path / "lens" / "hand_1" / "000005.json").read_text())["camera"]["pinhole"]["size"]
+    assert min(shown) > 64
+    assert abs(np.array(frame_size(tmp_path / "lens" / "overlay.mp4")) - shown).max() <= 1
+    code, out, err = ownhand(
+        "calibrate",
+        tmp_path / "clip.mp4",
+        "--weights",
+        weights,
+        "--out",
+        tmp_path / "me.hand",
+        "--K",
+        tmp_path / "K.txt",
+    )
+    assert code == 0, err
+    assert "a hand from 6 of 6 pictures (intrinsics from K.txt)" in out
     (tmp_path / "whole" / "hand_1" / "000003.json").unlink()
     for options, last in (((), 5 / 30), (("--fps", 10), 0.4)):
         for name in ("motion.glb", "motion.bvh"):

@@ -9,9 +9,9 @@ from ownhand.data.augment import Augmentation, augment, draw
 from ownhand.data.frame import HandFrame
 from ownhand.detection import DETECTION, detection_loss, judge, square_overlap
 from ownhand.estimators.build import WeightsError, build, load, save
-from ownhand.estimators.detector import FoundHands, HandMaps, found_hands
+from ownhand.estimators.detector import FoundHands, HandDetector, HandMaps, found_hands
 from ownhand.hand.skeleton import KNUCKLES, upright_angle
-from ownhand.locate import HandFinder, _distinct
+from ownhand.locate import MARGIN, HandFinder, _distinct
 
 SIZE, CELLS = 128, 16
 
@@ -208,7 +208,7 @@ def test_a_detector_overfits_two_frames_is_saved_and_finds_their_hands(tmp_path)
     for x, y, side, angle, _ in TWO:
         box = min(boxes, key=lambda box: math.dist(box.centre, (x, y)))
         assert math.dist(box.centre, (x, y)) < 4
-        assert box.side == pytest.approx(1.7 * side, rel=0.25)
+        assert box.side == pytest.approx(MARGIN * side, rel=0.25)
         assert box.angle == pytest.approx(angle, abs=0.4)
     assert finder(truths[1].image) == []
 
@@ -225,3 +225,18 @@ def test_weights_that_were_not_trained_to_their_end_are_refused(tmp_path):
     save(build(CONFIG), tmp_path / "detector")
     with pytest.raises(WeightsError, match="not a detector that"):
         HandFinder.load(tmp_path)
+
+
+@pytest.mark.parametrize(("side", "scores"), [(100.0, [0.8, 0.72]), (300.0, [0.8])])
+def test_closer_looks_are_for_small_hands_and_trusted_less(side, scores):
+    """A network that sees a hand of 40 px at 128 px, and elsewhere another one at 512 px."""
+
+    class Seer(HandDetector):
+        def find(self, image, count):
+            x, px = (90.0, 40.0) if image.shape[-1] == 128 else (100.0, side / 2)
+            one = torch.zeros(1, 1)
+            return FoundHands(score=one + 0.8, centre=torch.full((1, 1, 2), x), side=one + px, angle=one)
+
+    found = HandFinder(Seer(), min_score=0.5, sides=(128, 512)).look(torch.rand(3, 1024, 1024))
+    torch.testing.assert_close(found.score, torch.tensor(scores))
+    assert found.side.tolist() == [320.0, side][: len(scores)]

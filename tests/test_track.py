@@ -8,6 +8,8 @@ import pytest
 import roma
 import torch
 
+from ownhand.data.cameras import KnownCamera
+from ownhand.geometry.lens import Lens
 from ownhand.hand.model import HandPose, at_rest
 from ownhand.locate import HandBox, Locator
 from ownhand.pipeline import load
@@ -133,6 +135,20 @@ def test_every_hand_keeps_its_number_and_its_side(pipeline):
     for found in seen[-1]:
         middle = found.hand.keypoints.mean(0)
         assert (middle[0] < 32) == found.hand.is_right
+
+
+def test_a_lens_is_undone_in_every_frame(pipeline):
+    lens = Lens(model="opencv", coefficients=torch.tensor([-0.25, 0.05, 0.0, 0.0], dtype=torch.float64))
+    camera = KnownCamera(K=torch.tensor([[60.0, 0, 32], [0, 60, 32], [0, 0, 1]]), lens=lens)
+    tracker = Tracker(Steady(pipeline, Script([RIGHT], [RIGHT, LEFT])), camera=camera)
+    seen = [tracker.update(image, k / 30) for k, image in enumerate(frames(LOOK_EVERY + 1))]
+    for found in seen[-1]:
+        undistortion = found.hand.undistortion
+        assert undistortion is seen[0][0].hand.undistortion  # worked out once
+        assert undistortion.camera.size == (64, 64)
+        assert found.hand.camera.size == undistortion.pinhole.size > (64, 64)
+        assert found.hand.keypoints.isfinite().all()
+        assert found.hand.position_covariance is not None
 
 
 def test_a_hand_that_is_gone_is_given_up_and_a_new_one_gets_a_new_number(pipeline):

@@ -259,7 +259,7 @@ def _with_hand(image: Tensor, content: dict[str, Any], pipeline: Pipeline) -> Te
     model = pipeline.hand if content["is_right"] else pipeline.hand.mirrored()
     pose = HandPose(**{name: torch.tensor(value) for name, value in content["pose"].items()})
     verts = model.shaped(torch.tensor(content["shape"])).posed(pose).verts
-    shown = content["camera"]["pinhole"] or content["camera"]
+    shown = content["camera"].get("pinhole") or content["camera"]
     camera = Camera(K=torch.tensor(shown["K"]), size=tuple(shown["size"]))
     return draw_mesh(image, verts, model.faces, camera)
 

@@ -29,6 +29,13 @@ SIDES = (256, 512)
 WORTH = 1.4
 """A picture is looked at again at the next size only if it is larger than so many times the last one."""
 
+SMALL = 0.25
+"""Of what is seen closer, only hands with at most this share of the picture's longer side count: the look before sees
+larger ones whole."""
+
+DOUBT = 0.9
+"""Factor of the score from each closer look: it sees more places that could be mistaken."""
+
 STEP = 32
 """Sides of what a detector sees are multiples of this [px]."""
 
@@ -146,7 +153,7 @@ class HandFinder(Locator):
         sides = [s for k, s in enumerate(self.sides) if k == 0 or longer > WORTH * self.sides[k - 1]]
         shrunk = _shrunk(image, 2 * sides[-1])
         seen = []
-        for side in sides:
+        for closer, side in enumerate(sides):
             scale = side / longer
             small = (max(1, round(height * scale)), max(1, round(width * scale)))
             resized = F.interpolate(shrunk[None], size=small, mode="bilinear", antialias=True)
@@ -154,8 +161,14 @@ class HandFinder(Locator):
             padded = F.pad(resized, (0, missing[1], 0, missing[0]), mode="replicate")
             found = self.network.find(padded.contiguous(memory_format=torch.channels_last), MOST)
             back = found.centre.new_tensor([width / small[1], height / small[0]])
-            seen.append(replace(found, centre=found.centre * back, side=found.side * back.mean()))
-        both = concatenate([found[0] for found in seen])
+            whole = replace(
+                found[0],
+                score=found.score[0] * DOUBT**closer,
+                centre=found.centre[0] * back,
+                side=found.side[0] * back.mean(),
+            )
+            seen.append(whole[whole.side < SMALL * longer] if closer else whole)
+        both = concatenate(seen)
         return both[_distinct(both, min_score)]
 
 

@@ -1,11 +1,14 @@
 """Hands that other programs found are read as they mean them."""
 
 import json
+import math
 
 import pytest
 import torch
 
-from ownhand.data.detections import FORMAT, read_detections
+from ownhand.data.detections import FORMAT, DetectedHand, read_detections
+from ownhand.geometry.camera import Camera
+from ownhand.geometry.lens import Lens, Undistortion
 
 POINTS = [[10.0 + k, 20.0 + 2 * k, 0.9] for k in range(21)]
 NOTHING = [[0.0, 0.0, 0.0]] * 21
@@ -66,6 +69,26 @@ def test_mediapipe_measures_in_shares_and_names_sides_of_the_mirror_image(tmp_pa
     (found,) = read_detections(written(tmp_path, content))["a.png"]
     assert found.is_right
     assert_joints(found)
+
+
+def test_hands_in_a_distorted_picture_are_moved_to_the_pinholes():
+    camera = Camera(K=torch.tensor([[100.0, 0, 100], [0, 100, 100], [0, 0, 1]]), size=(200, 200))
+    lens = Lens(model="fisheye", coefficients=torch.zeros(4, dtype=torch.float64))
+    undistortion = Undistortion.of(lens, camera)
+    shift = undistortion.pinhole.K[0, 2].item() - 100
+    points = torch.tensor(POINTS)
+    points[0, :2] = torch.tensor([190.0, 100.0])  # 0.9 rad off the axis
+    points[1, :2] = torch.tensor([260.0, 100.0])  # 1.6 rad: behind the pinhole
+    hand = DetectedHand(is_right=True, box=(90, 90, 100, 20), keypoints=points[:, :2], confidence=points[:, 2])
+    moved = hand.undistorted(undistortion)
+    assert moved.keypoints[0].tolist() == pytest.approx([100 + 100 * math.tan(0.9) + shift, 100 + shift], abs=1e-3)
+    assert moved.confidence[:3].tolist() == pytest.approx([0.9, 0, 0.9])
+    left, top, width, height = moved.box
+    assert left + width == pytest.approx(100 + 100 * math.tan(0.9) + shift, rel=0.01)
+    assert (left, top + height / 2) == pytest.approx((89.9 + shift, 100 + shift), abs=0.2)
+    behind = DetectedHand(is_right=True, box=(260, 90, 5, 5))
+    with pytest.raises(ValueError, match="more than 85 degrees aside"):
+        behind.undistorted(undistortion)
 
 
 @pytest.mark.parametrize(

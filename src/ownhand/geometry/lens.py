@@ -212,10 +212,13 @@ class Undistortion(TensorStruct):
         return cls(lens=lens, camera=camera, pinhole=Camera(K=shift @ camera.K, size=size)).to(torch.float64)
 
     def to_picture(self, pixels: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2"]:
-        """Pixels of the pinhole's picture to those of the picture as it came; NaN beyond where the lens folds."""
-        points = _on_plane(self.pinhole, pixels)
-        beyond = points.norm(dim=-1, keepdim=True) > math.tan(self.lens.farthest)
-        return _pixels(self.camera, torch.where(beyond, torch.nan, self.lens.distort(points))).to(pixels.dtype)
+        """Pixels of the pinhole's picture to those of the picture as it came.
+
+        What lies beyond `Lens.farthest` is taken to lie there.
+        """
+        points, limit = _on_plane(self.pinhole, pixels), math.tan(self.lens.farthest)
+        within = points * (limit / points.norm(dim=-1, keepdim=True).clamp_min(limit))
+        return _pixels(self.camera, self.lens.distort(within)).to(pixels.dtype)
 
     def to_pinhole(self, pixels: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2"]:
         """Pixels of the picture as it came to those of the pinhole's; NaN where `Lens.undistort` knows none."""
@@ -230,9 +233,10 @@ class Undistortion(TensorStruct):
         """Where the pinhole's pixels are in the picture as it came, as `grid_sample` counts."""
         height, width = self.pinhole.size
         ys, xs = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-        sources = self.to_picture(torch.stack([xs, ys], -1))
-        grid = sources / torch.tensor(self.camera.size).flip(0) * 2 - 1
-        return grid.nan_to_num(nan=-10.0).clamp(-10, 10)[None]
+        pixels = torch.stack([xs, ys], -1)
+        grid = self.to_picture(pixels) / torch.tensor(self.camera.size).flip(0) * 2 - 1
+        beyond = _on_plane(self.pinhole, pixels).norm(dim=-1) > math.tan(self.lens.farthest)
+        return torch.where(beyond[..., None], -10, grid)[None]
 
 
 def _on_plane(camera: Camera, pixels: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2"]:
