@@ -124,19 +124,19 @@ def test_files_of_other_weights_beside_the_weights_are_not_used(weights, exporte
     for file in (*weights.iterdir(), *exported.iterdir()):
         shutil.copy(file, tmp_path)
     assert isinstance(load(tmp_path).keypoints, OnnxEstimator)
-    network = build.load(tmp_path / "keypoints")
+    network = build.load(tmp_path / "side")
     with torch.no_grad():
         next(network.parameters()).add_(1)
-    build.save(network, tmp_path / "keypoints")
+    build.save(network, tmp_path / "side")
     assert not isinstance(load(tmp_path).keypoints, OnnxEstimator)
-    with pytest.raises(WeightsError, match="belongs to other weights than keypoints"):
+    with pytest.raises(WeightsError, match="belongs to other weights than side"):
         load(tmp_path, runtime="onnx")
 
 
 def test_what_is_wrong_with_a_folder_is_said(weights, exported, tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match=r"networks\.json, which `ownhand onnx` writes"):
         load(weights, runtime="onnx")
-    with pytest.raises(WeightsError, match=r"keypoints\.json"):
+    with pytest.raises(WeightsError, match=r"side\.json"):
         load(exported, runtime="torch")
     shutil.copytree(exported, tmp_path / "damaged")
     with (tmp_path / "damaged" / "encoder.onnx").open("ab") as file:

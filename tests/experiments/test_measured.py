@@ -222,13 +222,12 @@ def test_systems_are_found_by_their_names(tmp_path):
 
 
 def test_shuffled_confidence_changes_the_shape(pipeline, seen):
-    subject, person = next(iter(seen.people()))
-    shapes = person_shapes(pipeline, person, subject, pictures=3)
-    errors = [
-        some(shapes, method=m, anchored=False)["mse_mano"][0].as_py()
-        for m in ("paper", "paper, shuffled confidence", "paper, equal weights")
-    ]
-    assert len(set(errors)) == 3
+    ways = ("paper", "paper, shuffled confidence", "paper, equal weights")
+    different = []  # not of everybody: the answer may be one picture's shape, whatever its weight
+    for subject, person in seen.people():
+        shapes = person_shapes(pipeline, person, subject, pictures=3)
+        different.append(len({some(shapes, method=m, anchored=False)["mse_mano"][0].as_py() for m in ways}))
+    assert 3 in different
 
 
 def test_calibration_that_finds_the_truth_keeps_the_whole_gain(pipeline, seen):

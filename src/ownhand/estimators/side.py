@@ -56,7 +56,10 @@ class WithSide(Extended):
         self.reduce = nn.ModuleList(nn.Conv2d(n, config.width, 1) for n in channels)
         seen = config.width * sum(n * n for n in GRIDS) + 21
         self.head = nn.Sequential(
-            nn.Dropout(config.dropout), nn.Linear(seen, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 1)
+            nn.Dropout(config.dropout),
+            nn.Linear(seen, config.hidden),
+            nn.ReLU(),
+            nn.Linear(config.hidden, 1, bias=False),  # only differences are ever asked for
         )
 
     def forward(
