@@ -20,7 +20,7 @@ def demo(
     out: Out = Path("out/demo"),
     seed: int = 7,
     pictures: int = 20,
-    show: int = 6,
+    show: int = 12,
     weights: Path | None = None,
 ) -> None:
     """Meet a stranger: calibrate on 20 synthetic pictures, reconstruct new ones, write one HTML page.

@@ -50,7 +50,7 @@ class Met:
 
 
 def run(
-    out: Path, *, seed: int = 7, pictures: int = 20, show: int = 6, size: int = 224, weights: Path | None = None
+    out: Path, *, seed: int = 7, pictures: int = 20, show: int = 12, size: int = 224, weights: Path | None = None
 ) -> str:
     """Draw a stranger, calibrate, reconstruct, and write `index.html` and `stranger.hand`.
 
