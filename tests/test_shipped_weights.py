@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from ownhand.detection import judge
 from ownhand.geometry.camera import Camera
 from ownhand.inputs import all_right
 from ownhand.metrics import mpjpe_mm, size_free_error_mm
 from ownhand.pipeline import load
+from ownhand.render.colour import srgb_from_linear
 from ownhand.structs import stack
+from ownhand.synth.frames import FrameGenerator
 from ownhand.synth.generator import Generator
+from ownhand.synth.surroundings.backgrounds import background
 from ownhand.synth.world import World
 from ownhand.views import View
 
@@ -96,3 +103,32 @@ def test_all_pictures_together_tell_left_from_right(met):
     views = [View(image=samples.image[i], camera=samples.camera[i]) for i in range(4)]
     assert all_right(pipeline, views)
     assert not all_right(pipeline, [view.mirrored() for view in views])
+
+
+def test_hands_are_found_in_whole_frames(met):
+    """At chance there would be hardly any square on a hand; docs/results.md has 480 frames."""
+    finder, frames = met[0].locator, FrameGenerator(World(seed=2_000_003, singles=16), size=320)
+    judged = judge((finder.look(frame.image), frame) for frame in (frames[i] for i in range(32)))
+    assert (judged.asked >= 60).sum() >= 12
+    assert judged.recall(finder.min_score, 60) > 0.6
+    assert (~judged.correct & (judged.score > finder.min_score)).sum() < 0.25 * judged.frames
+
+
+def test_surroundings_without_hands_have_none(met):
+    found = 0
+    for number in range(20):
+        linear = background(2_000_003, 50 * number, 320, np.random.default_rng(number), hands=False)
+        found += len(met[0].locator(torch.from_numpy(srgb_from_linear(linear)).permute(2, 0, 1).float()))
+    assert found <= 3
+
+
+def test_left_hands_are_told_from_right_ones(met):
+    """Crops and their mirror images, each alone."""
+    pipeline, samples, _, _ = met
+    views = [View(image=samples.image[i], camera=samples.camera[i]) for i in range(PICTURES)]
+    told = [pipeline.find([v, replace(v.mirrored(), is_right=True)]) for v in views]  # as a file would come
+    sides = [[one.is_right for one in pair] for pair in told if len(pair) == 2]
+    assert len(sides) >= PICTURES // 2
+    right = sum(a for a, _ in sides)
+    left = sum(not b for _, b in sides)
+    assert right + left > 0.75 * 2 * len(sides)
