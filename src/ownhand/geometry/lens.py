@@ -48,11 +48,12 @@ class Lens(TensorStruct):
         model: `opencv`, with r^2 = x^2 + y^2,
 
                 x' = x c + 2 p1 x y + p2 (r^2 + 2 x^2),
-                y' = y c + p1 (r^2 + 2 y^2) + 2 p2 x y,    c = (1 + k1 r^2 + k2 r^4 + k3 r^6) / (1 + k4 r^2 + k5 r^4 + k6 r^6);
+                y' = y c + p1 (r^2 + 2 y^2) + 2 p2 x y,
+                c = (1 + k1 r^2 + k2 r^4 + k3 r^6) / (1 + k4 r^2 + k5 r^4 + k6 r^6);
 
             `fisheye`: light at the angle a off the axis falls at a (1 + k1 a^2 + k2 a^4 + k3 a^6 + k4 a^8).
         coefficients: k1 k2 p1 p2 [k3 [k4 k5 k6]], or k1 k2 k3 k4 of a fisheye.
-    """  # noqa: E501
+    """
 
     model: LensModel
     coefficients: Float[Tensor, "n"]
