@@ -24,7 +24,7 @@ MARGIN_MM = (36.0, 30.0, 20.0, 24.0)
 
 _STYLE = (
     "text{font:4.2px system-ui,sans-serif;fill:#222;paint-order:stroke;"
-    "stroke:#fff;stroke-width:1.6;stroke-opacity:.95;stroke-linejoin:round}"
+    "stroke:#fff;stroke-width:1.6;stroke-opacity:.9;stroke-linejoin:round}"
     ".dim{fill:#666}.big{font-size:5.6px;font-weight:600}"
     ".line{stroke:#1d5fa8;stroke-width:.5;fill:none}.value{fill:#1d5fa8}.bone{stroke:#fff;stroke-width:.5;opacity:.7}"
 )
