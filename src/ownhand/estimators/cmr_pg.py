@@ -197,8 +197,10 @@ class SpiralConv(nn.Module):
         # The same sum with less to move: first weighed for each place along a spiral, then gathered.
         places = self.weigh.weight.unflatten(1, (length, self.inputs)).transpose(0, 1).flatten(0, 1)
         weighed = F.linear(x, places).unflatten(-1, (length, -1)).unbind(-2)
-        gathered = [part.index_select(1, self.spiral[:, place]) for place, part in enumerate(weighed)]
-        return torch.stack(gathered).sum(0) + self.weigh.bias
+        out = self.weigh.bias.to(x)
+        for place, part in enumerate(weighed):
+            out = out + part.index_select(1, self.spiral[:, place])
+        return out
 
 
 class Block(nn.Module):
