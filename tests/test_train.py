@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -335,7 +336,12 @@ def test_two_processes_take_the_step_of_one(folders, tmp_path, monkeypatch):
         """)
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-    subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, timeout=600)
+    with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True) as both:
+        try:
+            assert both.wait(timeout=240) == 0
+        finally:
+            with suppress(ProcessLookupError):  # what is left of them
+                os.killpg(both.pid, signal.SIGKILL)
     one, two = weights(tmp_path / "one" / "keypoints"), weights(tmp_path / "two" / "keypoints")
     moved = max((one[name] - start[name]).abs().max().item() for name in one if one[name].is_floating_point())
     assert moved > 1e-2

@@ -377,3 +377,5 @@ def _pictures(batches: Batches, steps: range, task: _Task) -> Generator[HandSamp
     finally:
         # They ignore the signal by which they would be ended when this process exits, which would wait for ever.
         getattr(iterator, "_shutdown_workers", lambda: None)()
+        for worker in getattr(iterator, "_workers", ()):
+            worker.kill()
