@@ -6,6 +6,8 @@ import json
 from importlib import metadata, resources
 from pathlib import Path
 
+ONE_PERSON = "Are all pictures of one person? These differ from the others as somebody else's hand would:"
+
 
 def describe_hand_file(path: Path) -> str:
     """A `.hand` file in words.
@@ -29,6 +31,8 @@ def describe_hand_file(path: Path) -> str:
             counted = what.startswith("independent")
             lines.append(f"  {what}: {value:.1f}" if counted else f"  error of proportions {what}: {value:.2f} mm")
         lines.append("  shape   " + " ".join(f"{value:+.2f}" for value in content["shape"]))
+        if provenance.get("strangers"):
+            lines.append(f"  {ONE_PERSON} {', '.join(map(str, provenance['strangers']))}")
         if evidence is not None:
             lines.append(f"  from {len(evidence['weights'])} pictures (weight, distance from the combined hand):")
             names = evidence["names"] or [f"picture {i + 1}" for i in range(len(evidence["weights"]))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ownhand import __version__
-from ownhand.calibrate import BEST, MORE, Anchor, Outlook, calibrate, divided, outlook
+from ownhand.about import ONE_PERSON
+from ownhand.calibrate import BEST, MORE, Anchor, Outlook, calibrate, outlook, strangers
 from ownhand.console import check_writable, progress
 from ownhand.data.cameras import read_cameras
 from ownhand.data.parameters import read_parameters
@@ -93,16 +95,14 @@ def calibrate_pictures(
         found, hand = pipeline.calibrate(views, anchor=anchor, method=method), pipeline.hand
         count = len(views)
     identity, evidence = found.identity, found.identity.evidence
-    expected, division = outlook(identity, hand), divided(identity)
-    strangers = [] if evidence is None or division is None or not division.two_people else list(division.others)
-    lengths = save_hand(identity, hand, out, side=side or "both", camera=source, expected=expected)
+    saved = save_hand(identity, hand, out, side=side or "both", camera=source)
     used = 0 if evidence is None else len(evidence.weights)
     print(f"{out}: a hand from {used} of {count} pictures ({source})")
-    for name, (value, error) in lengths.items():
+    for name, (value, error) in saved.lengths.items():
         print(f"  {name:<7} {value:6.1f} mm" + ("" if error is None else f" ± {error:.1f}"))
-    if size_is_open(lengths):
+    if size_is_open(saved.lengths):
         print("  Pictures hardly show absolute size: measure the hand and pass --length-mm to settle it.")
-    if expected is not None:
+    if (expected := saved.expected) is not None:
         like, unlike, what = expected.alike_mm, expected.different_mm, f"{MORE} more"
         print(f"  Proportions are off by {expected.now_mm:.2f} mm, expected of people calibrated like this.")
         print(
@@ -113,26 +113,37 @@ def calibrate_pictures(
     if evidence is not None and found.outliers:
         names = ", ".join(evidence.names[i] for i in found.outliers)
         print(f"  These disagree with the others: {names}")
-    if evidence is not None and strangers:
-        names = ", ".join(evidence.names[i] for i in strangers)
-        print(f"  Are all pictures of one person? These differ from the others as somebody else's hand would: {names}")
+    if saved.strangers:
+        print(f"  {ONE_PERSON} {', '.join(saved.strangers)}")
 
 
-def save_hand(
-    identity: Identity, hand: HandModel, out: Path, *, side: str, camera: str, expected: Outlook | None
-) -> dict[str, tuple[float, float | None]]:
-    """A `.hand` file that says what it was made by: side, how cameras were known in words, and what errors to expect.
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What a `.hand` file says to people.
 
-    Returns:
-        What it measures and how sure that is, as `measurements_mm`.
+    Attributes:
+        lengths: What the hand measures and how sure that is, as `measurements_mm`.
+        expected: What errors to expect, now and with more pictures; None if nobody knows.
+        strangers: Names of the pictures that look like another person's hand.
     """
-    lengths = measurements_mm(identity, hand)
+
+    lengths: dict[str, tuple[float, float | None]]
+    expected: Outlook | None
+    strangers: tuple[str, ...]
+
+
+def save_hand(identity: Identity, hand: HandModel, out: Path, *, side: str, camera: str) -> Saved:
+    """A calibrated hand as a `.hand` file that says what it was made by: side, and in words how cameras were known."""
+    saved = Saved(
+        lengths=measurements_mm(identity, hand), expected=outlook(identity, hand), strangers=strangers(identity)
+    )
+    expected = saved.expected
     provenance = {
         "software": f"ownhand {__version__}",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "side": side,
         "camera": camera,
-        "measurements_mm": {name: list(pair) for name, pair in lengths.items()},
+        "measurements_mm": {name: list(pair) for name, pair in saved.lengths.items()},
         "expected_mm": None
         if expected is None
         else {
@@ -141,9 +152,10 @@ def save_hand(
             f"with {MORE} more unlike these": expected.different_mm,
             "independent pictures": expected.independent,
         },
+        "strangers": list(saved.strangers),
     }
     save_identity(identity, out, provenance=provenance)
-    return lengths
+    return saved
 
 
 def size_is_open(lengths: dict[str, tuple[float, float | None]]) -> bool:

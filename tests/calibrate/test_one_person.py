@@ -1,5 +1,6 @@
 """Are all pictures of one person? And are more of them worth taking?"""
 
+import html
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,9 @@ import torch
 from toy import random_pose, toy_hand
 
 from ownhand import metrics
+from ownhand.about import ONE_PERSON, describe_hand_file
+from ownhand.app.report import headline
+from ownhand.app.session import FoundHand
 from ownhand.calibrate import (
     MORE,
     Anchor,
@@ -18,8 +22,10 @@ from ownhand.calibrate import (
     divided,
     expected_error_mm,
     outlook,
+    strangers,
 )
 from ownhand.calibrate.one_person import INFLATION
+from ownhand.commands import save_hand
 from ownhand.hand.hand_file import load_identity, save_identity
 from ownhand.hand.identity import CAUTION, Identity, ShapeLikelihood
 
@@ -162,3 +168,26 @@ def test_a_tape_measure_leaves_proportions_about_as_they_were():
     plain = calibrate(MODEL, random_pose(3).R_parent_joint, folder(0)[:3].float()).identity
     assert outlook(plain, MODEL) is None
     assert divided(plain) is None
+
+
+def test_strangers_are_named_by_the_file_and_on_the_page(tmp_path):
+    names = tuple(f"p{i}.jpg" for i in range(20))
+
+    def identity_of(shapes):
+        turns = random_pose(20).R_parent_joint
+        return calibrate(MODEL, turns, shapes.float(), method="bayes", error_model=errors(), names=names).identity
+
+    identity = identity_of(folder(0, (3, 8, 11, 14)))
+    saved = save_hand(identity, MODEL, tmp_path / "two.hand", side="right", camera="")
+    assert saved.strangers == strangers(load_identity(tmp_path / "two.hand"))
+    assert len({"p3.jpg", "p8.jpg", "p11.jpg", "p14.jpg"} & set(saved.strangers)) >= 3
+    warning = f"{ONE_PERSON} {', '.join(saved.strangers)}"
+    assert warning in describe_hand_file(tmp_path / "two.hand")
+    found = FoundHand(
+        identity=identity, is_right=True, lengths=saved.lengths, std_mm=None, folder=tmp_path, strangers=saved.strangers
+    )
+    assert html.escape(warning) in headline(found)
+
+    assert save_hand(identity_of(folder(0)), MODEL, tmp_path / "one.hand", side="right", camera="").strangers == ()
+    assert ONE_PERSON not in describe_hand_file(tmp_path / "one.hand")
+    assert ONE_PERSON not in headline(replace(found, strangers=()))

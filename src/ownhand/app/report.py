@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ownhand.about import ONE_PERSON
 from ownhand.app.given import PICTURES, Given, Refused
 from ownhand.app.session import FoundHand, InPicture
 from ownhand.commands import size_is_open
@@ -48,7 +49,8 @@ def headline(found: FoundHand) -> str:
         more = "Pictures hardly show how large a hand is. Measure its length, and find it again: that settles it."
     else:
         more = ""
-    return f"<h2>{text}</h2>" + (f'<p class="dim">{more}</p>' if more else "")
+    warning = alert(f"{ONE_PERSON} {', '.join(found.strangers)}") if found.strangers else ""
+    return f"<h2>{text}</h2>" + (f'<p class="dim">{more}</p>' if more else "") + warning
 
 
 def measurements(found: FoundHand) -> str:
@@ -82,6 +84,7 @@ def in_pictures(found: FoundHand) -> str:
     if not found.used:
         return ""
     marked = {name: "disagrees with the others" for name in found.disagreeing}
+    marked |= {name: "somebody else's hand?" for name in found.strangers}
     shown = "".join(_figure(one.known, one.name, marked.get(one.name, "")) for one in found.used)
     return f'<h3>In your pictures</h3><div class="thumbs large">{shown}</div>{_refusals(found.refused)}'
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ownhand.app.given import Given, Refused, Report, delete, squared, take
-from ownhand.calibrate import Anchor, outlook
+from ownhand.calibrate import Anchor
 from ownhand.commands import camera_words, save_hand, write_reconstruction
 from ownhand.geometry.crops import Crop
 from ownhand.hand.export import write_glb
@@ -73,6 +73,7 @@ class FoundHand:
         folder: Where `me.hand` and `me.glb` are, and `still.glb` and `turning.glb`, whose colours say `std_mm`.
         used: Its pictures; none if it came from a file.
         disagreeing: Names of those that disagree with the others.
+        strangers: Names of those that look like another person's hand.
         refused: Pictures that were of no use.
         fingers_mm: Finger lengths, guessed anew in each picture.
     """
@@ -84,6 +85,7 @@ class FoundHand:
     folder: Path
     used: tuple[InPicture, ...] = ()
     disagreeing: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     fingers_mm: Float[Tensor, "pictures 5"] | None = None
 
@@ -151,18 +153,16 @@ class Session:
         reason = "others much like it are used instead"
         refused += [Refused(name=one.name, reason=reason, picture=one.picture) for one in seen if one not in used]
         folder, source = self._new_folder(), camera_words(one.camera_source for one in given)
-        lengths = save_hand(
-            identity, pipeline.hand, folder / "me.hand", side=_side(is_right), camera=source,
-            expected=outlook(identity, pipeline.hand),
-        )  # fmt: skip
+        saved = save_hand(identity, pipeline.hand, folder / "me.hand", side=_side(is_right), camera=source)
         self.found = FoundHand(
             identity=identity,
             is_right=is_right,
-            lengths=lengths,
+            lengths=saved.lengths,
             std_mm=_write_glbs(pipeline, identity, folder, is_right),
             folder=folder,
             used=tuple(used),
             disagreeing=tuple(evidence.names[k] for k in found.outliers),
+            strangers=saved.strangers,
             refused=tuple(refused),
             fingers_mm=finger_lengths_mm(pipeline.hand, torch.stack([one.guessed_shape for one in used])),
         )

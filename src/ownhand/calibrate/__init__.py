@@ -12,7 +12,7 @@ from ownhand.calibrate.calibration import (
 )
 from ownhand.calibrate.errors import Anchor, ErrorModel, coverage, standardised
 from ownhand.calibrate.metric import mesh_jacobian, shape_metric
-from ownhand.calibrate.one_person import Division, divide, divided
+from ownhand.calibrate.one_person import Division, divide, divided, strangers
 from ownhand.calibrate.outlook import BEST, MORE, Outlook, expected_error_mm, outlook
 from ownhand.calibrate.validation import KnownPerson, choose_weight_map, combined, fit_error_model
 from ownhand.calibrate.weights import WeightMap, alike, most_different, weight_map_candidates
@@ -46,6 +46,7 @@ __all__ = [
     "picture_weights",
     "shape_metric",
     "standardised",
+    "strangers",
     "update",
     "weight_map_candidates",
 ]

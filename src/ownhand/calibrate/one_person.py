@@ -60,6 +60,17 @@ def divided(identity: Identity) -> Division | None:
     return divide(errors, evidence.shapes, evidence.weights, keypoints=keypoints, together=errors_together(evidence))
 
 
+def strangers(identity: Identity) -> tuple[str, ...]:
+    """Names of the calibration pictures that look like another person's hand; none where all are taken for one's.
+
+    Raises:
+        ValueError: As `divided`.
+    """
+    if identity.evidence is None or (division := divided(identity)) is None or not division.two_people:
+        return ()
+    return tuple(identity.evidence.names[picture] for picture in division.others)
+
+
 def divide(
     error_model: ErrorModel,
     shapes: Float[Tensor, "pictures shapes"],
