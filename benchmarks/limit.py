@@ -1,6 +1,6 @@
 """How good could a shape from 20 pictures be, if nothing but their keypoints told it? And how good are the fits?
 
-    python benchmarks/limit.py data/test [--people 40] [--noise 1 3 8]
+    python benchmarks/limit.py data/test [--people 40] [--noise 1 3 8] [--draws 4]
 
 The Cramér-Rao bound: for each person, what keypoints with Gaussian noise say of one shape seen in the true poses of the
 calibration pictures, when poses are known as well as the baseline network knows them, and the place is not. Against it
@@ -39,6 +39,7 @@ def main(
     people: int = 40,
     pictures: int = 20,
     noise: tuple[float, ...] = (1.0, 3.0, 8.0),
+    draws: int = 4,
 ) -> None:
     torch.manual_seed(0)
     pipeline, stored = load(weights), ShardDataset(data, fields=())
@@ -54,16 +55,19 @@ def main(
     print("|---|---|---|---|---|---|")
     for sigma in noise:
         limits = [
-            size_free(pipeline, as_good_as_possible(pipeline, person, sigma, 20), person) for _, person, _ in known
+            size_free(pipeline, as_good_as_possible(pipeline, person, sigma, 200), person) for _, person, _ in known
         ]
         started = time.process_time()
-        fitted = [size_free(pipeline, fitted_to_truth(pipeline, person, sigma)[None], person) for _, person, _ in known]
-        seconds = (time.process_time() - started) / len(known)
+        fitted = [
+            size_free(pipeline, torch.stack([fitted_to_truth(pipeline, person, sigma) for _ in range(draws)]), person)
+            for _, person, _ in known
+        ]
+        seconds = (time.process_time() - started) / len(known) / draws
         row(f"true, noise of {sigma:g}", limits, fitted, None, seconds)
     chosen = [person for _, person, _ in known]
     errors = torch.cat([(p.seen.keypoints - p.keypoints).flatten() for p in chosen])
     sigma = float(errors.abs().quantile(0.683))
-    limits = [size_free(pipeline, as_good_as_possible(pipeline, p, sigma, 20), p) for p in chosen]
+    limits = [size_free(pipeline, as_good_as_possible(pipeline, p, sigma, 200), p) for p in chosen]
     started = time.process_time()
     found = {
         method: [size_free(pipeline, pipeline.combine(p.seen, method=method).identity.shape[None], p) for p in chosen]
@@ -80,9 +84,14 @@ def main(
 
 
 def row(name: str, limits: list[Tensor], fitted: list[Tensor], joint: list[Tensor] | None, seconds: float) -> None:
-    limit, fit = torch.stack(limits).mean(), torch.stack(fitted).mean()
+    limit, fit = torch.stack(limits), torch.stack(fitted)
+    ratio = fit.mean() / limit.mean()
+    error = (fit - ratio * limit).std() / limit.mean() / len(limit) ** 0.5  # over people
     other = "" if joint is None else f"{torch.stack(joint).mean():.2f}"
-    print(f"| {name} | {limit:.2f} | {fit:.2f} | {fit / limit:.2f} | {other} | {seconds:.2f} |")
+    print(
+        f"| {name} | {limit.mean():.2f} | {fit.mean():.2f} | {ratio:.2f} ± {error:.2f} | {other} | {seconds:.2f} |",
+        flush=True,
+    )
 
 
 def size_free(pipeline: Pipeline, shapes: Tensor, person: Observations) -> Tensor:

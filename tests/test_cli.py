@@ -82,7 +82,7 @@ def test_calibrate_writes_a_hand_that_info_and_export_read(ownhand, weights, pho
     assert ElementTree.parse(tmp_path / "me.svg").getroot().tag.endswith("svg")
     assert ownhand("info", hand, "--picture", tmp_path / "me.gif")[0] == 2
     assert not (tmp_path / "me.gif").exists()
-    for name in ("me.glb", "me.obj", "me.ply"):
+    for name in ("me.glb", "me.usdz", "me.obj", "me.ply"):
         code, out, _ = ownhand("export", hand, "-o", tmp_path / name, "--side", "left")
         assert code == 0
         assert "left hand" in out
@@ -289,7 +289,7 @@ def test_reconstruct_writes_what_the_formats_page_promises(ownhand, weights, pho
         code, out, err = ownhand("export", tmp_path / "out" / "p0.json", "-o", tmp_path / name)
         assert code == 0, err
         assert f"{side} hand" in out
-    for name in ("clip.glb", "clip.bvh", "clip.npz"):
+    for name in ("clip.glb", "clip.usda", "clip.bvh", "clip.npz"):
         code, out, err = ownhand("export", tmp_path / "out", "-o", tmp_path / name)
         assert code == 0, err
         assert f"{side} hand, " in out
@@ -367,7 +367,7 @@ def test_bad_input_ends_in_one_sentence_and_leaves_nothing_behind(ownhand, weigh
         ("reconstruct", some, "--fov", 200, "--weights", weights, "-o", empty): "between 0 and 180",
         ("info", tmp_path / "bad.hand"): "bad.hand",
         ("info", tmp_path / "missing.hand"): "cannot read it",
-        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".glb, .obj, .ply, .bvh, .npz or .hand",
+        ("export", tmp_path / "bad.hand", "-o", tmp_path / "a.fbx"): ".usdz, .obj, .ply, .bvh, .npz or .hand",
         ("demo", "--out", tmp_path / "file" / "demo", "--weights", weights): "cannot write there",
     }
     for words, reason in cases.items():

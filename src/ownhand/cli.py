@@ -204,11 +204,11 @@ def export(
     fps: float | None = None,
     mano: Path | None = None,
 ) -> None:
-    """A hand for other programs: rigged .glb (WebXR joint names), .obj, .ply; motion as .glb, .bvh, .npz; MANO .hand.
+    """A hand for other programs: rigged .glb or USD, .obj, .ply; motion as .glb, USD, .bvh, .npz; MANO .hand.
 
     Args:
         hand: A .hand file from `ownhand calibrate`; or a STEM.json from `ownhand reconstruct`, then posed; or its
-            folder, whose pictures are the frames of a .glb, .bvh or .npz, by name.
+            folder, whose pictures are the frames of a .glb, .usdz, .bvh or .npz, by name.
         out: Where it goes; the ending chooses the format (docs/formats.md).
         side: Which hand to make of a .hand file.
         fps: Frames per second of a motion. When not given, frames of a video have its times, others 30 per second.

@@ -21,6 +21,8 @@ from ownhand.hand.identity import Identity, measurements_mm
 from ownhand.hand.mano import load_mano
 from ownhand.hand.model import HandModel, HandPose, at_rest, mirror_pose
 from ownhand.hand.motion import write_arrays, write_bvh
+from ownhand.hand.usd import SUFFIXES as USD
+from ownhand.hand.usd import write_usd
 from ownhand.structs import stack
 
 SCHEMA = "ownhand reconstruction 1"
@@ -73,8 +75,8 @@ def export_hand(source: Path, out: Path, *, side: str, fps: float | None, mano: 
     if suffix == ".hand":
         convert_hand_file(source, out, mano=mano)
         return
-    if suffix not in (".glb", ".obj", ".ply", ".bvh", ".npz"):
-        raise ValueError(f"{out}: expected a file ending in .glb, .obj, .ply, .bvh, .npz or .hand")
+    if suffix not in (".glb", *USD, ".obj", ".ply", ".bvh", ".npz"):
+        raise ValueError(f"{out}: expected a file ending in .glb, {', '.join(USD)}, .obj, .ply, .bvh, .npz or .hand")
     if mano is not None:
         raise ValueError(f"{out}: expected a file ending in .hand with --mano, which converts between hand models")
     check_writable(out.parent)
@@ -104,13 +106,12 @@ def export_hand(source: Path, out: Path, *, side: str, fps: float | None, mano: 
             write_bvh(out, hand, shown if is_right else mirror_pose(shown), fps=1 / every)
         print(f"{out}: {'right' if is_right else 'left'} hand, {len(names)} frame{'s' if len(names) > 1 else ''}")
         return
-    if suffix == ".glb":
+    if suffix == ".glb" or suffix in USD:
         right_pose = pose if pose is None or is_right else mirror_pose(pose)
         if right_pose is not None and len(names) == 1:
             right_pose = right_pose[0]
-        write_glb(
-            out, model.shaped(shape.mean(0)), right_pose, times=times if len(names) > 1 else None, is_right=is_right
-        )
+        write = write_glb if suffix == ".glb" else write_usd
+        write(out, model.shaped(shape.mean(0)), right_pose, times=times if len(names) > 1 else None, is_right=is_right)
     elif len(names) > 1:
         raise ValueError(f"{source}: expected one reconstruction for a {suffix} file, got {len(names)}")
     else:

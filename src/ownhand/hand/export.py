@@ -10,21 +10,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import roma
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from ownhand.geometry.meshes import vertex_normals
 from ownhand.hand.model import HandModel, HandPose, ShapedHand
-from ownhand.hand.skeleton import ROTATING_21, WEBXR_FROM_21, WEBXR_JOINTS
-from ownhand.hand.webxr import WEBXR_PARENTS, webxr_joints
+from ownhand.hand.rig import SKIN, Rig
+from ownhand.hand.skeleton import WEBXR_JOINTS
 
 if TYPE_CHECKING:
     from pygltflib import GLTF2, Animation, Material, Node
-
-_SKIN = [0.72, 0.48, 0.38, 1.0]
-_LOST = "Pose correctives of the skin are not in this file (glTF skins have none): bent joints are a little thinner."
 
 _ROOT, _MESH = 0, 1
 _JOINT_NODES = range(2, 2 + len(WEBXR_JOINTS))
@@ -106,38 +101,29 @@ def write_glb(
     """
     from pygltflib import GLTF2, Asset, Attributes, Mesh, Primitive, Scene, Skin
 
-    model = hand.model
-    if texture is not None and model.uv is None:
-        raise ValueError(f"hand model {model.id} has no texture coordinates for this texture")
-    _check_frames(pose, times)
-    hand = hand.detach().to("cpu").to(torch.float64)
-    if pose is not None:
-        pose = pose.detach().to("cpu").to(torch.float64)
-    mirror = torch.diag(hand.verts.new_tensor([1.0 if is_right else -1.0, 1.0, 1.0, 1.0]))
-    to_gltf = torch.diag(hand.verts.new_tensor([1.0, -1.0, -1.0, 1.0])) @ mirror
-    T_gltf_joint = to_gltf @ webxr_joints(hand) @ mirror
-    parents = (-1,) * len(WEBXR_JOINTS) if flat else WEBXR_PARENTS
-    verts = hand.verts @ to_gltf[:3, :3]
-    verts_of, uv_of, faces = _split_at_seams(hand.model)
+    if texture is not None and hand.model.uv is None:
+        raise ValueError(f"hand model {hand.model.id} has no texture coordinates for this texture")
+    rig = Rig.of(hand, pose, times=times, is_right=is_right, flat=flat)
+    verts_of, uv_of, faces = _split_at_seams(rig.model)
     faces = faces if is_right else faces.flip(-1)
 
-    side = "right" if is_right else "left"
-    gltf = GLTF2(asset=Asset(generator="ownhand", extras={"hand": model.id, "side": side, "lost": _LOST}))
+    gltf = GLTF2(asset=Asset(generator="ownhand", extras=rig.about))
     blob = _Blob(gltf)
     attributes = {
-        "POSITION": blob.add(verts[verts_of], bounds=True),
-        "NORMAL": blob.add(_normals(verts, hand.model.faces if is_right else hand.model.faces.flip(-1))[verts_of]),
+        "POSITION": blob.add(rig.verts[verts_of], bounds=True),
+        "NORMAL": blob.add(rig.normals[verts_of]),
     }
-    if hand.model.uv is not None:
-        attributes["TEXCOORD_0"] = blob.add(hand.model.uv[uv_of])
+    if rig.model.uv is not None:
+        attributes["TEXCOORD_0"] = blob.add(rig.model.uv[uv_of])
     if colours is not None:
         attributes["COLOR_0"] = blob.add(colours.detach().cpu()[verts_of])
-    joints, weights = _influences(hand.model.skin_weights)
+    joints, weights = rig.influences()
+    joints = joints.to(torch.uint8)
     for i in range(joints.shape[-1] // 4):
         attributes[f"JOINTS_{i}"] = blob.add(joints[verts_of, 4 * i : 4 * i + 4])
         attributes[f"WEIGHTS_{i}"] = blob.add(weights[verts_of, 4 * i : 4 * i + 4])
     indices = blob.add(faces.reshape(-1, 1).to(torch.int32), target=_INDICES)
-    inverse_bind = torch.linalg.inv(T_gltf_joint).mT.flatten(1)  # column by column
+    inverse_bind = torch.linalg.inv(rig.T_rest_joint).mT.flatten(1)  # column by column
     gltf.skins = [
         Skin(joints=list(_JOINT_NODES), skeleton=_ROOT, inverseBindMatrices=blob.add(inverse_bind, target=None))
     ]
@@ -145,11 +131,9 @@ def write_glb(
     gltf.meshes = [
         Mesh(name="hand", primitives=[Primitive(attributes=Attributes(**attributes), indices=indices, material=0)])
     ]
-    posed = T_gltf_joint if pose is None else to_gltf @ webxr_joints(hand, pose) @ mirror
-    local = _relative(posed if times is not None else posed[None], parents)
-    gltf.nodes = _nodes(local[0], parents)
+    gltf.nodes = _nodes(rig)
     if times is not None:
-        gltf.animations = [_animation(blob, local, times.detach().cpu())]
+        gltf.animations = [_animation(blob, rig, times.detach().cpu())]
     gltf.scenes, gltf.scene = [Scene(nodes=[_ROOT])], 0
     if turn_s is not None:
         gltf.animations = [_turning(blob, turn_s)]
@@ -210,53 +194,13 @@ def _split_at_seams(model: HandModel) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"
     return pairs[:, 0], pairs[:, 1], faces.reshape(-1, 3)
 
 
-def _influences(weights: Float[Tensor, "verts 16"]) -> tuple[UInt8[Tensor, "verts n"], Float[Tensor, "verts n"]]:
-    """The joints of each vertex, largest share first: four or, if any vertex needs them, eight."""
-    shares, joints = weights.topk(2 * 4)
-    if not shares[:, 4:].any():
-        shares, joints = shares[:, :4], joints[:, :4]
-    own_21 = [WEBXR_FROM_21.get(name) for name in WEBXR_JOINTS]
-    webxr_of_16 = torch.tensor([own_21.index(joint) for joint in ROTATING_21])
-    unused_are_zero = torch.where(shares > 0, webxr_of_16[joints], 0)
-    return unused_are_zero.to(torch.uint8), shares / shares.sum(-1, keepdim=True)
-
-
-def _normals(verts: Float[Tensor, "verts 3"], faces: Int[Tensor, "faces 3"]) -> Float[Tensor, "verts 3"]:
-    """Smooth unit normals, also for vertices without a face."""
-    normals = vertex_normals(verts, faces)
-    return torch.where(normals.any(-1, keepdim=True), normals, normals.new_tensor([0.0, 0.0, 1.0]))
-
-
-def _check_frames(pose: HandPose | None, times: Float[Tensor, "frames"] | None) -> None:
-    frames = () if pose is None else tuple(pose.batch_shape)
-    if times is None and frames:
-        raise ValueError(f"expected one HandPose, or the times of its frames, got a batch of shape {frames}")
-    if times is not None:
-        if len(times) == 0 or frames != tuple(times.shape):
-            raise ValueError(f"expected one pose for each of {len(times)} times, got a batch of shape {frames}")
-        if not times.isfinite().all() or times[0] < 0 or (times.diff() <= 0).any():
-            raise ValueError("expected times of frames that grow from 0 or later, got others")
-
-
-def _relative(T_gltf_joint: Float[Tensor, "*batch 25 4 4"], parents: tuple[int, ...]) -> Float[Tensor, "*batch 25 4 4"]:
-    """Each joint relative to its parent."""
-    T_gltf_parent = T_gltf_joint[..., [max(parent, 0) for parent in parents], :, :]
-    top = torch.tensor([parent < 0 for parent in parents])[:, None, None]
-    return torch.where(top, T_gltf_joint, torch.linalg.inv(T_gltf_parent) @ T_gltf_joint)
-
-
-def _animation(
-    blob: _Blob, T_parent_joint: Float[Tensor, "frames 25 4 4"], times: Float[Tensor, "frames"]
-) -> Animation:
+def _animation(blob: _Blob, rig: Rig, times: Float[Tensor, "frames"]) -> Animation:
     """Of every joint what changes, and always the wrist's place; between frames, the shorter way round."""
     from pygltflib import Animation, AnimationChannel, AnimationChannelTarget, AnimationSampler
 
     moving = Animation(name="motion")
     time = blob.add(times[:, None], target=None, bounds=True)
-    turns = roma.rotmat_to_unitquat(T_parent_joint[..., :3, :3])
-    flips = torch.where((turns[1:] * turns[:-1]).sum(-1, keepdim=True) < 0, -1.0, 1.0).cumprod(0)
-    turns = torch.cat([turns[:1], turns[1:] * flips])
-    for path, values in (("rotation", turns), ("translation", T_parent_joint[..., :3, 3])):
+    for path, values in (("rotation", rig.turns()), ("translation", rig.T_parent_joint[..., :3, 3])):
         changes = (values - values[:1]).abs().amax((0, -1)) > 1e-7
         changes[0] = True
         for joint in changes.nonzero().flatten().tolist():
@@ -267,16 +211,16 @@ def _animation(
     return moving
 
 
-def _nodes(T_parent_joint: Float[Tensor, "25 4 4"], parents: tuple[int, ...]) -> list[Node]:
+def _nodes(rig: Rig) -> list[Node]:
     """The root with the skinned mesh and the joints below it, each relative to its parent."""
     from pygltflib import Node
 
     def children(of: int) -> list[int]:
-        return [node for node, parent in zip(_JOINT_NODES, parents, strict=True) if parent == of]
+        return [node for node, parent in zip(_JOINT_NODES, rig.parents, strict=True) if parent == of]
 
     nodes = [Node(name="hand", children=[_MESH, *children(-1)]), Node(name="skin", mesh=0, skin=0)]
-    for joint, (name, local) in enumerate(zip(WEBXR_JOINTS, T_parent_joint, strict=True)):
-        turn, shift = roma.rotmat_to_unitquat(local[:3, :3]).tolist(), local[:3, 3].tolist()
+    shifts, turns = rig.T_parent_joint[0, :, :3, 3].tolist(), rig.turns()[0].tolist()
+    for joint, (name, shift, turn) in enumerate(zip(WEBXR_JOINTS, shifts, turns, strict=True)):
         nodes.append(Node(name=name, translation=shift, rotation=turn, children=children(joint)))
     return nodes
 
@@ -303,7 +247,7 @@ def _material(blob: _Blob, texture: Float[Tensor, "3 height width"] | None, *, c
 
     surface = PbrMetallicRoughness(metallicFactor=0.0, roughnessFactor=0.7)
     if texture is None:
-        surface.baseColorFactor = [1.0] * 4 if coloured else _SKIN
+        surface.baseColorFactor = [1.0] * 4 if coloured else [*SKIN, 1.0]
     else:
         blob.gltf.images = [Image(bufferView=blob.view(_png(texture)), mimeType="image/png")]
         blob.gltf.textures = [Texture(source=0)]
