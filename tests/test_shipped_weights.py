@@ -105,6 +105,15 @@ def test_all_pictures_together_tell_left_from_right(met):
     assert not all_right(pipeline, [view.mirrored() for view in views])
 
 
+def test_the_sides_of_a_persons_pictures_are_found_together():
+    generator, pipeline = Generator(World(seed=2_000_004, singles=8)), load()
+    views = [View(image=generator[i].image, camera=generator[i].camera, name=str(i)) for i in range(8)]
+    for given, right in ((views, True), ([replace(view.mirrored(), is_right=True) for view in views], False)):
+        found = pipeline.find(given)
+        assert len(found) >= 6
+        assert sum(view.is_right == right for view in found) >= len(found) - 1
+
+
 def test_hands_are_found_in_whole_frames(met):
     """At chance there would be hardly any square on a hand; docs/results.md has 480 frames."""
     finder, frames = met[0].locator, FrameGenerator(World(seed=2_000_003, singles=16), size=320)

@@ -50,6 +50,7 @@ from ownhand.locate import FILE as DETECTOR
 from ownhand.locate import MARGIN, HandBox, HandFinder, Locator, WholePicture
 from ownhand.results import Reconstruction, Seen, Solved
 from ownhand.settings import Settings, load_settings
+from ownhand.sides import SURE, sides_together
 from ownhand.structs import concatenate, given, stack
 from ownhand.views import View, cards, placements
 
@@ -181,31 +182,39 @@ class Pipeline:
     def find(self, views: Sequence[View]) -> list[View]:
         """Every hand in some pictures, left or right, as a view of its own with its `box`; a left one is mirrored.
 
-        The second hand of a picture and those after it are called NAME_2, NAME_3 ...
+        The second hand of a picture and those after it are called NAME_2, NAME_3 ... Where no picture shows two, all
+        together tell which side they are: see `sides_together`.
         """
-        found = []
+        found, log_odds, several = [], {}, False
         for view in views:
             if view.box is not None or view.keypoints is not None:
                 found.append(view)
                 continue
             for number, box in enumerate(self.locator(view.image), start=1):
-                name = view.name if number == 1 else f"{view.name}_{number}"
-                one = self.sided(replace(view, box=box, name=name))
+                one = replace(view, box=box, name=view.name if number == 1 else f"{view.name}_{number}")
+                log_odds[len(found)], several = self.side_log_odds(one), several or number > 1
                 found.append(one)
+        odds = list(log_odds.values())
+        right = [value >= 0 for value in odds] if several else sides_together(odds)
+        for number, is_right in zip(log_odds, right, strict=True):
+            found[number] = found[number] if is_right else found[number].mirrored()
         return found
 
-    def sided(self, view: View) -> View:
-        """The view of one hand, mirrored if its box says that it is a left one.
+    def side_log_odds(self, view: View) -> float:
+        """How much likelier it is that the view, as it is, shows a right hand in its box than a left one.
 
         If the box does not say, the keypoint network decides.
         """
-        box, other = given(view.box, "the hand's box"), view.mirrored()
-        is_right = box.is_right
-        if is_right is None:
-            _, seen = self.crop([view, other])
-            right, left = given(seen.rightness, "what the keypoint network says of the side").tolist()
-            is_right = right >= left
-        return view if is_right else other
+        box = given(view.box, "the hand's box")
+        if box.is_right is not None:
+            return SURE if box.is_right else -SURE
+        _, seen = self.crop([view, view.mirrored()])
+        right, left = given(seen.rightness, "what the keypoint network says of the side").tolist()
+        return right - left
+
+    def sided(self, view: View) -> View:
+        """The view of one hand, mirrored if it is a left one."""
+        return view if self.side_log_odds(view) >= 0 else view.mirrored()
 
     def crop(self, views: Sequence[View]) -> tuple[list[Crop], Seen]:
         """Find the hand in each view, unless its box says where it is; crop it, and anew around its keypoints; look.
