@@ -314,3 +314,55 @@ def test_where_a_locator_cannot_tell_the_side_the_keypoint_network_does(pipeline
     right = replace(views[0], image=image)
     left = replace(views[0], image=image.flip(-1), name="left")
     assert [view.is_right for view in finding.find([right, left])] == [True, False]
+
+
+def brightness_pipeline(pipeline, monkeypatch, threshold=0.2):
+    """The networks take whatever is in a crop for an upright hand, and are sure of it if the crop is brighter above."""
+    finding = pipeline.changed(settings=replace(pipeline.settings, upright=True))
+    upright = torch.tensor([[32.0, 56.0]] + [[32.0, 16.0]] * 20) + torch.linspace(-8, 8, 21)[:, None] * torch.eye(2)[0]
+    look, seen_crops = finding.look, []
+
+    def keypoints(views, crops):
+        pairs = zip(views, crops, strict=True)
+        return torch.stack([crop.inverse(view.camera.size).keypoints(upright) for view, crop in pairs])
+
+    def sure_if_bright_above(image, camera):
+        seen_crops.append(len(image))
+        above, below = (half.mean((1, 2, 3)) for half in image.chunk(2, -2))
+        sure = torch.where(above > below + threshold, 0.9, 0.3)
+        return replace(look(image, camera), keypoint_confidence=sure[:, None].expand(-1, 21))
+
+    monkeypatch.setattr(finding, "_keypoints", keypoints)
+    monkeypatch.setattr(finding, "look", sure_if_bright_above)
+    return finding, seen_crops
+
+
+def bright(view, *where):
+    image = torch.zeros_like(view.image)
+    image[(slice(None), *where)] = 1
+    return replace(view, image=image)
+
+
+def test_a_hand_that_was_found_upside_down_is_turned(pipeline, views, monkeypatch):
+    finding, looks = brightness_pipeline(pipeline, monkeypatch)
+    half = views[0].image.shape[-1] // 2
+    upside_down, upright = bright(views[0], slice(half, None)), bright(views[1], slice(None, half))
+    crops, seen = finding.crop([upside_down, upright])
+    assert seen.keypoint_confidence.mean(-1).tolist() == pytest.approx([0.9, 0.9])
+    assert looks == [2, 1, 1, 1]  # only the unsure one again
+    up = [crop.T_crop_image[1, :2] / crop.T_crop_image[1, :2].norm() for crop in crops]
+    assert up[0][1] < -0.9
+    assert up[1][1] > 0.9
+
+
+def test_a_hand_that_is_unsure_whichever_way_it_is_turned_stays_as_it_was_found(pipeline, views, monkeypatch):
+    finding, looks = brightness_pipeline(pipeline, monkeypatch, threshold=2.0)
+    crops, seen = finding.crop(views[:2])
+    assert looks == [2, 2, 2, 2]
+    assert seen.keypoint_confidence.mean(-1).tolist() == pytest.approx([0.3, 0.3])
+    for crop in crops:
+        assert crop.T_crop_image[0, 0] > 0
+    points = torch.cat([10 + 40 * torch.rand(21, 2), torch.full((21, 1), 0.2)], 1)
+    looks.clear()
+    finding.crop([replace(views[0], keypoints=points)])
+    assert looks == [1]  # joints that somebody else found are believed

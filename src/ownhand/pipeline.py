@@ -7,6 +7,7 @@ hands = pipeline.reconstruct(views, me.identity, refine=True)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib import resources
@@ -47,6 +48,12 @@ Runtime = Literal["auto", "torch", "onnx"]
 
 SMALLEST_HAND = 0.1
 """Share of the square in which a locator sees a hand: first keypoints that fall together do not make a tiny crop."""
+
+UNSURE = 0.6
+"""Mean confidence of keypoints below which the box is turned by quarters and looked at again."""
+
+SURER = 0.1
+"""Mean confidence by which another look must be surer to count."""
 
 MOST = 40
 """Pictures that a calibration uses: more of them hardly add anything."""
@@ -122,17 +129,42 @@ class Pipeline(Solver):
         """
         found = [view.box or _box_of(view) or self._box(view) for view in views]
         boxes = [box or WholePicture()(view.image)[0] for view, box in zip(views, found, strict=True)]
-        first = self._keypoints(views, [box.crop(self.settings.size) for box in boxes])
-        for view, points in zip(views, first, strict=True):
-            if view.keypoints is not None:
-                points[:] = _known(view.keypoints)
-        crops, seen = self.crop_around(views, first, smallest=[SMALLEST_HAND * box.side for box in boxes])
+        crops, seen = self._look_again(views, boxes, *self._look_in(views, boxes))
         keypoints, confidence = seen.keypoints.clone(), seen.keypoint_confidence.clone()
         for k, (view, crop) in enumerate(zip(views, crops, strict=True)):
             if view.keypoints is not None:
                 keypoints[k], confidence[k] = crop.keypoints(view.keypoints[:, :2]), view.keypoints[:, 2]
         located = torch.tensor([box is not None for box in found])
         return crops, replace(seen, keypoints=keypoints, keypoint_confidence=confidence, located=located)
+
+    def _look_in(self, views: Sequence[View], boxes: Sequence[HandBox]) -> tuple[list[Crop], Seen]:
+        """In each box, then around the keypoints seen there, or around those that the view brings along."""
+        first = self._keypoints(views, [box.crop(self.settings.size) for box in boxes])
+        for view, points in zip(views, first, strict=True):
+            if view.keypoints is not None:
+                points[:] = _known(view.keypoints)
+        return self.crop_around(views, first, smallest=[SMALLEST_HAND * box.side for box in boxes])
+
+    def _look_again(
+        self, views: Sequence[View], boxes: Sequence[HandBox], crops: list[Crop], seen: Seen
+    ) -> tuple[list[Crop], Seen]:
+        """Where keypoints are unsure the box may have been turned wrongly: it is turned by quarters, and what is much
+        surer taken."""
+        sure = seen.keypoint_confidence.mean(-1)
+        unsure = [k for k, view in enumerate(views) if sure[k] < UNSURE and view.keypoints is None]
+        if not unsure or not self.settings.upright:
+            return crops, seen
+        some, tried = [views[k] for k in unsure], []
+        for quarter in (1, 2, 3):
+            turned = [replace(boxes[k], angle=boxes[k].angle + quarter * math.pi / 2) for k in unsure]
+            tried.append(self._look_in(some, turned))
+        now_sure = torch.stack([other.keypoint_confidence.mean(-1) for _, other in tried])
+        everything, chosen = concatenate([seen, *(other for _, other in tried)]), list(range(len(views)))
+        for n, k in enumerate(unsure):
+            best = int(now_sure[:, n].argmax())
+            if now_sure[best, n] > sure[k] + SURER:
+                chosen[k], crops[k] = len(views) + best * len(unsure) + n, tried[best][0][n]
+        return crops, everything[chosen]
 
     def _box(self, view: View) -> HandBox | None:
         """The best hand of the view's side, else of the other: whoever says which side it is knows better."""
