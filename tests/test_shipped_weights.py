@@ -76,11 +76,11 @@ def test_a_turned_picture_shows_a_turned_hand(met):
     assert torch.stack(errors).median() < 8
 
 
-@pytest.mark.parametrize(("without", "share"), [(("things", "light"), 0.7), ((), 0.75)])
+@pytest.mark.parametrize(("without", "share"), [(("things", "light"), 0.6), ((), 2 / 3)])
 def test_twenty_pictures_tell_a_strangers_proportions(without, share):
-    """Of six people, in a plainer world and in the whole one, with room for luck; docs/results.md has forty."""
+    """Of twenty people, in a plainer world and in the whole one; docs/results.md has forty."""
     generator, pipeline, errors = Generator(World(seed=2_000_002, singles=20, without=without)), load(), []
-    for number in range(6):
+    for number in range(20):
         samples = [generator[20 * number + i] for i in range(20)]
         found = pipeline.calibrate([View(image=s.image, camera=s.camera) for s in samples]).identity.shape
         shapes = torch.stack([found.float(), torch.zeros(10)])
@@ -95,7 +95,7 @@ def test_hands_are_placed_where_they_are(met):
     placed, _ = pipeline.put(seen, hand, pipeline.pose_given(seen, samples.shape))
     away, truth = (t.norm(dim=-1) for t in (placed.t_cam_root, samples.pose.t_cam_root))
     assert (away / truth).log().abs().median() < 0.06
-    assert (away / truth).log().abs().sort().values[-2] < 0.4  # one of sixteen may be seen wholly wrong
+    assert (away / truth).log().abs().max() < 0.4
 
 
 def test_all_pictures_together_tell_left_from_right(met):

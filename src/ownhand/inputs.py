@@ -20,7 +20,6 @@ from ownhand.data.video import frame_count, read_frames
 from ownhand.geometry.card import CardError
 from ownhand.locate import MARGIN, HandBox
 from ownhand.pipeline import NoHandError, Pipeline
-from ownhand.structs import given
 from ownhand.views import View, find_pictures, read_view
 
 FRAMES = 240
@@ -173,9 +172,7 @@ def even_frames(
 
 def all_right(pipeline: Pipeline, views: Sequence[View]) -> bool:
     """Whether pictures of one hand, as they came, show a right one: all together tell."""
-    _, seen = pipeline.crop([*views, *(view.mirrored() for view in views)])
-    as_right, as_left = given(seen.rightness, "what the keypoint network says of the side").view(2, -1).sum(-1).tolist()
-    return as_right >= as_left
+    return bool(pipeline.side_log_odds(views).sum() >= 0)
 
 
 def read_views(pictures: tuple[Path, ...], side: str, K: Path | None, fov: float | None) -> list[View]:

@@ -50,9 +50,12 @@ SMALLEST_HAND = 0.1
 """Share of the square in which a locator sees a hand: first keypoints that fall together do not make a tiny crop."""
 
 UNSURE = 0.6
-"""Mean confidence of keypoints below which the box is turned by quarters and looked at again."""
+"""Mean confidence of keypoints below which other boxes are looked at."""
 
-SURER = 0.1
+OTHERWISE = [(turn * math.pi / 4, wider) for wider in (1.0, 2.0) for turn in range(8)][1:]
+"""How these differ from the one that was found: turned by so much [rad], so many times as wide."""
+
+SURER = 0.15
 """Mean confidence by which another look must be surer to count."""
 
 MOST = 40
@@ -96,7 +99,7 @@ class Pipeline(Solver):
                 continue
             for number, box in enumerate(self.locator(view.image), start=1):
                 one = replace(view, box=box, name=view.name if number == 1 else f"{view.name}_{number}")
-                log_odds[len(found)], several = self.side_log_odds(one), several or number > 1
+                log_odds[len(found)], several = self._side_log_odds(one), several or number > 1
                 found.append(one)
         odds = list(log_odds.values())
         right = [value >= 0 for value in odds] if several else sides_together(odds)
@@ -104,21 +107,27 @@ class Pipeline(Solver):
             found[number] = found[number] if is_right else found[number].mirrored()
         return found
 
-    def side_log_odds(self, view: View) -> float:
-        """How much likelier it is that the view, as it is, shows a right hand in its box than a left one.
+    def side_log_odds(self, views: Sequence[View]) -> Float[Tensor, "views"]:
+        """How much likelier it is that each view, as it is, shows a right hand than a left one.
 
-        If the box does not say, the keypoint network decides.
+        The keypoint network says it of what is in the hand's box and of the mirror image.
         """
+        boxes, others = [self._box_or_all(view)[0] for view in views], [view.mirrored() for view in views]
+        mirrored = [box.mirrored(view.camera.size[1]) for box, view in zip(boxes, views, strict=True)]
+        _, seen = self._look_in([*views, *others], [*boxes, *mirrored])
+        right, left = given(seen.rightness, "what the keypoint network says of the side").view(2, -1)
+        return right - left
+
+    def _side_log_odds(self, view: View) -> float:
+        """Of one view, whose box may know."""
         box = given(view.box, "the hand's box")
         if box.is_right is not None:
             return SURE if box.is_right else -SURE
-        _, seen = self.crop([view, view.mirrored()])
-        right, left = given(seen.rightness, "what the keypoint network says of the side").tolist()
-        return right - left
+        return float(self.side_log_odds([view]))
 
     def sided(self, view: View) -> View:
         """The view of one hand, mirrored if it is a left one."""
-        return view if self.side_log_odds(view) >= 0 else view.mirrored()
+        return view if self._side_log_odds(view) >= 0 else view.mirrored()
 
     def crop(self, views: Sequence[View]) -> tuple[list[Crop], Seen]:
         """Find the hand in each view, unless its box says where it is; crop it, and anew around its keypoints; look.
@@ -127,15 +136,15 @@ class Pipeline(Solver):
             views: Pictures of right hands. Where hands of both sides are found, the best right one is taken. Keypoints
                 that a view brings along are believed instead of the network's.
         """
-        found = [view.box or _box_of(view) or self._box(view) for view in views]
-        boxes = [box or WholePicture()(view.image)[0] for view, box in zip(views, found, strict=True)]
-        crops, seen = self._look_again(views, boxes, *self._look_in(views, boxes))
+        found = [self._box_or_all(view) for view in views]
+        boxes, located = [box for box, _ in found], torch.tensor([there for _, there in found])
+        crops, seen = self._look_in(views, boxes)
+        crops, seen = self._look_again(views, boxes, crops, replace(seen, located=located))
         keypoints, confidence = seen.keypoints.clone(), seen.keypoint_confidence.clone()
         for k, (view, crop) in enumerate(zip(views, crops, strict=True)):
             if view.keypoints is not None:
                 keypoints[k], confidence[k] = crop.keypoints(view.keypoints[:, :2]), view.keypoints[:, 2]
-        located = torch.tensor([box is not None for box in found])
-        return crops, replace(seen, keypoints=keypoints, keypoint_confidence=confidence, located=located)
+        return crops, replace(seen, keypoints=keypoints, keypoint_confidence=confidence)
 
     def _look_in(self, views: Sequence[View], boxes: Sequence[HandBox]) -> tuple[list[Crop], Seen]:
         """In each box, then around the keypoints seen there, or around those that the view brings along."""
@@ -148,28 +157,37 @@ class Pipeline(Solver):
     def _look_again(
         self, views: Sequence[View], boxes: Sequence[HandBox], crops: list[Crop], seen: Seen
     ) -> tuple[list[Crop], Seen]:
-        """Where keypoints are unsure the box may have been turned wrongly: it is turned by quarters, and what is much
-        surer taken."""
+        """Where a hand is recognised but unsure, the box may have been turned wrongly, or hold a part of the hand: of
+        other boxes around the same place the surest answer is taken, if it is much surer."""
         sure = seen.keypoint_confidence.mean(-1)
-        unsure = [k for k, view in enumerate(views) if sure[k] < UNSURE and view.keypoints is None]
+        doubtful = self.has_hand(seen) & (sure < UNSURE)
+        unsure = [k for k, view in enumerate(views) if doubtful[k] and view.keypoints is None]
         if not unsure or not self.settings.upright:
             return crops, seen
-        some, tried = [views[k] for k in unsure], []
-        for quarter in (1, 2, 3):
-            turned = [replace(boxes[k], angle=boxes[k].angle + quarter * math.pi / 2) for k in unsure]
-            tried.append(self._look_in(some, turned))
-        now_sure = torch.stack([other.keypoint_confidence.mean(-1) for _, other in tried])
-        everything, chosen = concatenate([seen, *(other for _, other in tried)]), list(range(len(views)))
+        others = [
+            replace(boxes[k], angle=boxes[k].angle + turn, side=boxes[k].side * wider)
+            for k in unsure
+            for turn, wider in OTHERWISE
+        ]
+        other_crops, other = self._look_in([views[k] for k in unsure for _ in OTHERWISE], others)
+        surest, which = other.keypoint_confidence.mean(-1).view(len(unsure), -1).max(-1)
+        chosen = list(range(len(views)))
         for n, k in enumerate(unsure):
-            best = int(now_sure[:, n].argmax())
-            if now_sure[best, n] > sure[k] + SURER:
-                chosen[k], crops[k] = len(views) + best * len(unsure) + n, tried[best][0][n]
-        return crops, everything[chosen]
+            if surest[n] > sure[k] + SURER:
+                best = n * len(OTHERWISE) + int(which[n])
+                crops[k], chosen[k] = other_crops[best], len(views) + best
+        of_views = {name: getattr(seen, name) for name in ("placement", "card", "located")}
+        of_crops = [replace(some, placement=None, card=None, located=None) for some in (seen, other)]
+        return crops, replace(concatenate(of_crops)[chosen], **of_views)
 
-    def _box(self, view: View) -> HandBox | None:
-        """The best hand of the view's side, else of the other: whoever says which side it is knows better."""
-        found = self.locator(view.image)
-        return next((box for box in found if box.is_right is not False), found[0] if found else None)
+    def _box_or_all(self, view: View) -> tuple[HandBox, bool]:
+        """Where the hand is: of those found the best of the view's side, else of the other, for whoever says which side
+        it is knows better. Without any, the whole picture, and False."""
+        if (box := view.box or _box_of(view)) is not None:
+            return box, True
+        if found := self.locator(view.image):
+            return next((box for box in found if box.is_right is not False), found[0]), True
+        return WholePicture()(view.image)[0], False
 
     def crop_around(
         self, views: Sequence[View], keypoints: Float[Tensor, "views 21 2"], *, smallest: Sequence[float] | None = None
