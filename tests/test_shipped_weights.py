@@ -119,7 +119,7 @@ def test_hands_are_found_in_whole_frames(met):
     finder, frames = met[0].locator, FrameGenerator(World(seed=2_000_003, singles=16), size=320)
     judged = judge((finder.look(frame.image), frame) for frame in (frames[i] for i in range(32)))
     assert (judged.asked >= 60).sum() >= 12
-    assert judged.recall(finder.min_score, 60) > 0.6
+    assert judged.recall(finder.min_score, 60) > 0.8  # 0.87; the detector before: 0.78
     assert (~judged.correct & (judged.score > finder.min_score)).sum() < 0.25 * judged.frames
 
 
